@@ -1,5 +1,6 @@
 """The nouns: a request as a scheduler may see it, and the rank a policy gives it."""
 
+import math
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -11,8 +12,9 @@ NUM_CLASSES = 5
 class Request:
     """What a scheduler may know about a request; the truth stays with the workload.
 
-    Times are in seconds, lengths in tokens. `urgency` and `predicted_output_tokens`
-    are beliefs: what the predictors said, right or wrong.
+    Instants are in seconds, lengths in tokens. `urgency` and `predicted_output_tokens` are
+    beliefs: what the predictors said, right or wrong. `max_output_tokens` is the limit the
+    client declared, `deadline` the instant by which it wants to be finished (inf: none).
     """
 
     id: int
@@ -20,12 +22,17 @@ class Request:
     prompt_tokens: int
     urgency: int
     predicted_output_tokens: int
+    max_output_tokens: int
     tenant: str = ""
-    deadline: float | None = None
+    deadline: float = math.inf
 
 
 class Rank(NamedTuple):
-    """A place in the order, as a straight line in the remaining time; lower runs first."""
+    """A place in the order, as a straight line in the remaining time; lower runs first.
+
+    `slope` is not negative: a request only moves forward while it runs, so no two requests
+    can preempt each other in turn.
+    """
 
     tier: float
     offset: float

@@ -1,0 +1,88 @@
+"""Run: what a simulation leaves behind. One row per request; all metrics come from rows."""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import polars as pl
+
+from semsched.core.profile import EngineProfile
+from semsched.core.scheduling import Scheduling
+from semsched.workload import Workload
+
+STATUS = pl.Enum(["finished", "refused"])
+
+
+class LostRequestError(RuntimeError):
+    """A run whose books do not balance: injected is not finished + refused."""
+
+
+class Outcome(NamedTuple):
+    """Per request, by id: what happened to it. Instants of a refused request are NaN."""
+
+    started_at: np.ndarray[tuple[int], np.dtype[np.float64]]
+    first_token_at: np.ndarray[tuple[int], np.dtype[np.float64]]
+    finished_at: np.ndarray[tuple[int], np.dtype[np.float64]]
+    queue_time: np.ndarray[tuple[int], np.dtype[np.float64]]
+    num_preemptions: np.ndarray[tuple[int], np.dtype[np.int32]]
+    recomputed_tokens: np.ndarray[tuple[int], np.dtype[np.int32]]
+    swapped_tokens: np.ndarray[tuple[int], np.dtype[np.int32]]
+
+    @classmethod
+    def blank(cls, num_requests: int) -> "Outcome":
+        """Nothing has happened yet."""
+        nothing = [np.full(num_requests, np.nan) for _ in range(4)]
+        none = [np.zeros(num_requests, dtype=np.int32) for _ in range(3)]
+        return cls(*nothing, *none)
+
+
+class Totals(NamedTuple):
+    """What is counted over a run as a whole."""
+
+    num_refused: int
+    num_steps: int
+    num_evictions: int
+    busy_time: float
+    """Seconds in which a step ran."""
+    kv_token_seconds: float
+    """Integral of the resident KV tokens over time."""
+    kv_peak_tokens: int
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """One workload, on one engine, under one policy.
+
+    `rows` has a row per request, in order of arrival, with the columns of `rows_of`. `series`
+    has a row per sampled change of the batch: at, kv_tokens, num_running, num_waiting.
+    """
+
+    workload: str
+    policy: str
+    profile: EngineProfile
+    scheduling: Scheduling
+    rows: pl.DataFrame
+    series: pl.DataFrame
+    totals: Totals
+    wall_time: float
+    """Real seconds that the simulation took."""
+
+
+def rows_of(workload: Workload, outcome: Outcome) -> pl.DataFrame:
+    """The rows of a run: who it was, what is believed of it, and what happened to it."""
+    rows = pl.DataFrame(
+        {
+            "id": np.arange(len(workload), dtype=np.int32),
+            "urgency": workload.urgency,
+            "predicted_urgency": workload.predicted_urgency,
+            "prompt_tokens": workload.prompt_tokens,
+            "output_tokens": workload.output_tokens,
+            "arrived_at": workload.arrived_at,
+            **outcome._asdict(),
+        },
+        nan_to_null=True,
+    )
+    status = pl.when(pl.col("finished_at").is_null()).then(pl.lit("refused")).otherwise(
+        pl.lit("finished")
+    )
+    return rows.insert_column(1, rows.select(status.cast(STATUS).alias("status")).to_series())

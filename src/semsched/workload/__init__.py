@@ -1,0 +1,5 @@
+"""Where requests come from."""
+
+from semsched.workload.workload import Workload, WorkloadError
+
+__all__ = ["Workload", "WorkloadError"]

@@ -1,0 +1,120 @@
+"""Workload: the requests of a run as columns, the truth and what is believed of it."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, fields, replace
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from semsched.request import NUM_CLASSES, Request
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int32]
+
+
+class WorkloadError(ValueError):
+    """A workload that makes no sense; the message names the place, the field and the mend."""
+
+
+@dataclass(frozen=True, eq=False)
+class Workload:
+    """Requests in order of arrival, one array per field, all of the same length.
+
+    Instants are in seconds, lengths in tokens. `output_tokens` and `urgency` are the truth,
+    known to the engine and to the report; `predicted_urgency`, `predicted_output_tokens` and
+    `ready_at` (when the predictors are done and the request enters the queue) are what a
+    scheduler sees. `max_output_tokens` is the limit the client declared. A request's id is
+    its position. Raises WorkloadError if the columns break any of that.
+    """
+
+    name: str
+    arrived_at: Floats
+    prompt_tokens: Ints
+    output_tokens: Ints
+    urgency: Ints
+    max_output_tokens: Ints
+    predicted_urgency: Ints
+    predicted_output_tokens: Ints
+    ready_at: Floats
+    tenant: tuple[str, ...] = ()
+
+    @classmethod
+    def known(
+        cls,
+        name: str,
+        arrived_at: Floats,
+        prompt_tokens: Ints,
+        output_tokens: Ints,
+        urgency: Ints,
+        max_output_tokens: Ints | None = None,
+        tenant: tuple[str, ...] = (),
+    ) -> Self:
+        """A workload whose predictors are perfect and take no time.
+
+        Without `max_output_tokens` every client is taken to declare the longest output.
+        """
+        if max_output_tokens is None:
+            longest = output_tokens.max(initial=1)
+            max_output_tokens = np.full(len(output_tokens), longest, dtype=np.int32)
+        return cls(
+            name=name,
+            arrived_at=arrived_at,
+            prompt_tokens=prompt_tokens,
+            output_tokens=output_tokens,
+            urgency=urgency,
+            max_output_tokens=max_output_tokens,
+            predicted_urgency=urgency,
+            predicted_output_tokens=output_tokens,
+            ready_at=arrived_at,
+            tenant=tenant,
+        )
+
+    def __post_init__(self) -> None:
+        if not len(self):
+            raise WorkloadError(f"{self.name}: zero requests, there is nothing to simulate")
+        for field in fields(self)[1:9]:
+            if len(getattr(self, field.name)) != len(self):
+                raise WorkloadError(f"{self.name}: {field.name} has another length than arrived_at")
+        self._demand("arrived_at", np.isfinite(self.arrived_at), "a finite number of seconds")
+        self._demand("arrived_at", np.diff(self.arrived_at, prepend=-np.inf) >= 0, "in order")
+        self._demand("ready_at", self.ready_at >= self.arrived_at, "at or after arrival")
+        for name in ("prompt_tokens", "output_tokens", "predicted_output_tokens"):
+            self._demand(name, getattr(self, name) >= 1, "at least 1")
+        self._demand(
+            "output_tokens", self.output_tokens <= self.max_output_tokens, "at most the maximum"
+        )
+        for name in ("urgency", "predicted_urgency"):
+            column = getattr(self, name)
+            self._demand(name, (column >= 0) & (column < NUM_CLASSES), "a class 0 to 4")
+
+    def __len__(self) -> int:
+        return len(self.arrived_at)
+
+    def _demand(self, field: str, holds: NDArray[np.bool_], what: str) -> None:
+        if not holds.all():
+            at = int(np.argmin(holds))
+            value = getattr(self, field)[at]
+            raise WorkloadError(f"{self.name}: request {at}: {field} is {value}, must be {what}")
+
+    def request(self, id: int) -> Request:
+        """What a scheduler may know about request `id`."""
+        return Request(
+            id=id,
+            arrived_at=float(self.arrived_at[id]),
+            prompt_tokens=int(self.prompt_tokens[id]),
+            urgency=int(self.predicted_urgency[id]),
+            predicted_output_tokens=int(self.predicted_output_tokens[id]),
+            max_output_tokens=int(self.max_output_tokens[id]),
+            tenant=self.tenant[id] if self.tenant else "",
+        )
+
+    def requests(self) -> Iterator[Request]:
+        """All requests as a scheduler may see them, in order of arrival."""
+        return map(self.request, range(len(self)))
+
+    def arriving_at(self, arrived_at: Floats) -> Self:
+        """The same requests at other instants, the predictors' time kept."""
+        return replace(
+            self, arrived_at=arrived_at, ready_at=arrived_at + (self.ready_at - self.arrived_at)
+        )
