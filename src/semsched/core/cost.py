@@ -66,6 +66,21 @@ def decode_time(cost: StepCost, context: int, num_tokens: int) -> float:
     return (cost.base + cost.decode_seq) * num_tokens + cost.decode_context * tokens_attended
 
 
+def remaining_time(
+    cost: StepCost, prompt_tokens: int, computed: int, emitted: int, predicted_output_tokens: int
+) -> float:
+    """Predicted seconds still to do, alone on the engine; it never grows as a request runs.
+
+    What an eviction took away is not counted, so that nobody falls back in the order by being
+    evicted. A request that outlives its prediction has no time left, not a negative one.
+    """
+    left = max(predicted_output_tokens - emitted, 0)
+    time = decode_time(cost, prompt_tokens + emitted, left)
+    if computed < prompt_tokens:
+        time += cost.base + prefill_time(cost, computed, prompt_tokens - computed)
+    return time
+
+
 def prefers_swap(cost: StepCost, prompt_tokens: int) -> bool:
     """Whether lost KV is loaded back rather than computed again (the paper's rule, section 4).
 
@@ -73,3 +88,36 @@ def prefers_swap(cost: StepCost, prompt_tokens: int) -> bool:
     """
     prefill = cost.prefill_token * prompt_tokens + cost.prefill_square * prompt_tokens**2
     return cost.load_token * prompt_tokens <= prefill
+
+
+class StepWork(NamedTuple):
+    """What is in a step, added up over its requests; all but `longest` are whole numbers."""
+
+    prefill_tokens: int
+    prefill_squares: int
+    """Sum of (end^2 - start^2) over the prefilled stretches."""
+    load_tokens: int
+    save_tokens: int
+    longest: float
+    """Seconds of the slowest prefill, its load included."""
+    num_decodes: int
+    sum_context: int
+    max_context: int
+
+
+def step_time(cost: StepCost, work: StepWork) -> float:
+    """Seconds of one step of any kind; copies out of the GPU wait for nobody and are added."""
+    decode = 0.0
+    if work.num_decodes:
+        line = decode_line(cost, work.num_decodes, work.sum_context, work.max_context)
+        decode = line[0] - cost.base
+    if cost.additive:
+        time = (
+            cost.prefill_token * work.prefill_tokens
+            + cost.prefill_square * work.prefill_squares
+            + cost.load_token * work.load_tokens
+            + decode
+        )
+    else:
+        time = max(work.longest, decode)
+    return cost.base + time + cost.save_token * work.save_tokens

@@ -1,0 +1,154 @@
+"""The commands: read everything, check everything, simulate, show, write."""
+
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from semsched.cli.errors import Failure
+from semsched.cli.inputs import make_workload
+from semsched.cli.options import EngineOptions, OutputOptions, PredictorOptions, WorkloadOptions
+from semsched.cli.progress import progress_bar
+from semsched.core.profile import EngineProfile, ProfileError, load_profile
+from semsched.core.scheduling import Scheduling
+from semsched.policy import Policy, PolicyError, load_policy
+from semsched.report import files, table
+from semsched.simulate import simulate as simulate_policy
+from semsched.simulate.metrics import Summary, check_conservation, summarise
+from semsched.simulate.run import LostRequestError, Run
+from semsched.workload import Workload, WorkloadError
+
+WIDTH = 100
+"""Columns of a table that goes into a file or a pipe."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """What both commands are told."""
+
+    workload: WorkloadOptions
+    predictors: PredictorOptions
+    engine: EngineOptions
+    scheduling: Scheduling
+    output: OutputOptions
+
+
+def simulate(task: Task, policy: str) -> None:
+    """Run one policy and print a row per urgency class."""
+    with _one_line_errors():
+        title, [summary] = _run(task, [policy])
+        console = _console()
+        console.print(table.class_table(summary, f"{policy}: {title}"))
+        console.print(table.totals_line(summary), highlight=False)
+
+
+def compare(task: Task, policies: Sequence[str]) -> None:
+    """Run all `policies` on the identical workload and print a row per policy."""
+    with _one_line_errors():
+        title, summaries = _run(task, policies)
+        _console().print(table.comparison_table(summaries, title))
+
+
+def _run(task: Task, names: Sequence[str]) -> tuple[str, list[Summary]]:
+    """What is simulated, in words, and a summary per policy; the files are written."""
+    _check_outputs(task.output)
+    policies = _load_policies(names)
+    engine = task.engine
+    profile = load_profile(
+        engine.setting, block_size=engine.block_size, utilization=engine.gpu_memory_utilization
+    )
+    seats = task.scheduling.max_num_seqs
+    workload = make_workload(task.workload, task.predictors, profile, seats)
+    summaries, runs = _simulate_all(task, workload, profile, policies)
+    _write(task.output, _describe(task, workload), summaries, runs)
+    batching = task.scheduling.batching
+    title = f"{len(workload)} requests ({workload.name}) on {profile.name}, {seats} seats"
+    return f"{title}, {batching} batching", summaries
+
+
+def _load_policies(names: Sequence[str]) -> Mapping[str, Policy]:
+    # a user's module lies where the command is run; an installed script does not look there
+    sys.path.insert(0, str(Path.cwd()))
+    return {name: load_policy(name) for name in names}
+
+
+def _simulate_all(
+    task: Task, workload: Workload, profile: EngineProfile, policies: Mapping[str, Policy]
+) -> tuple[list[Summary], list[Run]]:
+    """A summary of each run, and the runs themselves if their rows or series are wanted."""
+    summaries, runs = [], []
+    with progress_bar(Console(stderr=True)) as advance:
+        for name, policy in policies.items():
+            run = simulate_policy(
+                workload,
+                profile,
+                policy,
+                task.scheduling,
+                policy_name=name,
+                engine=task.engine.engine,
+                progress=lambda done, total, name=name: advance(name, done, total),
+            )
+            check_conservation(run)
+            summaries.append(summarise(run))
+            if task.output.rows or task.output.series:
+                runs.append(run)
+    return summaries, runs
+
+
+def _check_outputs(output: OutputOptions) -> None:
+    paths = [path.resolve() for path in (output.json_path, output.rows, output.series) if path]
+    if len(set(paths)) < len(paths):
+        raise Failure("--json, --rows and --series need a file each")
+    if output.json_path:
+        files.check_output(output.json_path)
+    for path in (output.rows, output.series):
+        if path:
+            files.check_output(path, files.TABLE_SUFFIXES)
+
+
+def _write(
+    output: OutputOptions,
+    workload: Mapping[str, Any],
+    summaries: Sequence[Summary],
+    runs: Sequence[Run],
+) -> None:
+    if output.rows:
+        files.write_rows(output.rows, runs)
+    if output.series:
+        files.write_series(output.series, runs)
+    if output.json_path:
+        files.write_json(output.json_path, workload, summaries)
+
+
+def _describe(task: Task, workload: Workload) -> dict[str, Any]:
+    """What was run, with all it takes to run it again."""
+    groups = task.workload, task.predictors, task.engine, task.scheduling
+    return {
+        "name": workload.name,
+        "num_requests": len(workload),
+        "prompt_tokens_mean": float(workload.prompt_tokens.mean()),
+        "output_tokens_mean": float(workload.output_tokens.mean()),
+        "last_arrival_s": float(workload.arrived_at[-1] - workload.arrived_at[0]),
+        "settings": {name: value for group in groups for name, value in group.model_dump().items()},
+    }
+
+
+def _console() -> Console:
+    return Console(width=None if sys.stdout.isatty() else WIDTH)
+
+
+@contextmanager
+def _one_line_errors() -> Iterator[None]:
+    """Faults of the input, and requests lost, end the command with one line."""
+    try:
+        yield
+    except (WorkloadError, ProfileError, PolicyError, files.OutputError) as error:
+        raise Failure(str(error)) from error
+    except LostRequestError as error:
+        raise Failure(str(error), exit_code=1) from error
+    except MemoryError as error:
+        raise Failure("not enough memory for so many requests") from error

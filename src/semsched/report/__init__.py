@@ -1,0 +1,1 @@
+"""Rows and metrics become tables and files; nothing is measured here."""

@@ -1,0 +1,78 @@
+"""Compilation: the kernel's functions as machine code, kept on disk between runs."""
+
+import hashlib
+import os
+from collections.abc import Callable
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numba
+from numba.extending import register_jitable
+
+from semsched.core import cost
+from semsched.simulate import series
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+SHARED = (
+    cost.decode_line,
+    cost.decode_time,
+    cost.prefers_swap,
+    cost.prefill_time,
+    cost.remaining_time,
+    cost.run_time,
+    cost.step_time,
+    series.record,
+)
+"""Functions of the reference that the kernel calls too, compiled as they stand."""
+
+for shared in SHARED:
+    register_jitable(shared)
+
+
+@cache
+def cache_folder() -> Path:
+    """Where the machine code lies: one folder for each state of the sources.
+
+    Compiled functions call each other across files, so the code of all of them is the key:
+    numba itself looks only at the file of the outermost.
+    """
+    digest = hashlib.sha256()
+    for source in _sources():
+        digest.update(source.encode())
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(base) / "semsched" / f"kernel-{digest.hexdigest()[:16]}"
+
+
+def compiled(function: F) -> F:
+    """Compile `function` at its first call; exact arithmetic, no reordering of floats."""
+    saved = numba.config.CACHE_DIR
+    numba.config.CACHE_DIR = str(cache_folder())
+    try:
+        return numba.njit(cache=_can_cache(), error_model="numpy")(function)  # type: ignore[no-any-return]
+    finally:
+        numba.config.CACHE_DIR = saved
+
+
+def is_cached() -> bool:
+    """Whether the kernel was compiled before, by these sources."""
+    return any(cache_folder().rglob("*.nbc"))
+
+
+@cache
+def _can_cache() -> bool:
+    try:
+        cache_folder().mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return False
+    return os.access(cache_folder(), os.W_OK)
+
+
+def _sources() -> list[str]:
+    package = files("semsched")
+    kernel = sorted((package / "simulate" / "kernel").iterdir(), key=lambda path: path.name)
+    used = [package / "core" / "cost.py", package / "simulate" / "series.py", *kernel]
+    return [path.read_text("utf-8") for path in used if path.name.endswith(".py")]

@@ -1,0 +1,146 @@
+"""Metrics: functions of the rows of a run. Seconds and tokens; percentiles interpolate linearly.
+
+E2E latency = finish - arrival, TTFT = first token - arrival, TPOT = (finish - first token) /
+(output tokens - 1), queue time = time not running, slowdown = E2E latency / E2E latency alone on
+an idle engine. Refused requests count as requests and as missed objectives, nowhere else.
+"""
+
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from semsched.core.cost import decode_time, prefill_time
+from semsched.policy import TARGET
+from semsched.request import NUM_CLASSES
+from semsched.simulate.run import LostRequestError, Run
+
+Summary = dict[str, Any]
+"""One run in numbers, as plain JSON: None where nothing was measured, never NaN."""
+
+LATENCIES = ("e2e", "ttft", "tpot", "queue", "slowdown")
+
+
+def summarise(run: Run) -> Summary:
+    """All metrics of `run`: over all requests, and under "by_urgency" per *true* class.
+
+    "paper_waiting_time" is what arXiv 2506.12204 calls waiting: arrival to finish, service and
+    the predictors' time included.
+    """
+    rows = _with_latencies(run)
+    by_urgency = {
+        str(urgency): _statistics(rows.filter(pl.col("urgency") == urgency))
+        for urgency in range(NUM_CLASSES)
+    }
+    return {
+        "policy": run.policy,
+        "num_finished": rows["e2e"].count(),
+        "num_refused": run.totals.num_refused,
+        "by_urgency": by_urgency,
+        **_statistics(rows),
+        **_rates(run, rows),
+        **_engine(run, rows),
+        "wall_s": run.wall_time,
+        "requests_per_wall_second": _ratio(rows.height, run.wall_time),
+    }
+
+
+def check_conservation(run: Run) -> None:
+    """Raise LostRequestError unless every request finished or was refused by the engine."""
+    injected, finished = run.rows.height, run.rows["finished_at"].count()
+    refused = run.totals.num_refused
+    if injected != finished + refused:
+        raise LostRequestError(
+            f"{run.policy} on {run.workload} lost {injected - finished - refused} requests: "
+            f"injected {injected}, finished {finished}, refused {refused}"
+        )
+
+
+def _with_latencies(run: Run) -> pl.DataFrame:
+    """The columns the metrics are made of; null for the refused, TPOT also for one token."""
+    e2e = pl.col("finished_at") - pl.col("arrived_at")
+    decoding = pl.col("finished_at") - pl.col("first_token_at")
+    several = pl.col("output_tokens") > 1
+    target = pl.Series(TARGET[run.rows["urgency"].to_numpy()])
+    return run.rows.select(
+        "urgency",
+        e2e=e2e,
+        ttft=pl.col("first_token_at") - pl.col("arrived_at"),
+        tpot=pl.when(several).then(decoding / (pl.col("output_tokens") - 1)),
+        queue=pl.col("queue_time"),
+        slowdown=e2e / pl.Series(_alone_time(run)),
+        in_time=(e2e <= target).fill_null(False),
+    )
+
+
+def _alone_time(run: Run) -> Any:
+    """E2E latency of each request alone on an idle engine, the predictors' time left out.
+
+    Typed Any: the functions of core/cost.py are plain arithmetic, here on whole columns.
+    """
+    cost, scheduling = run.profile.cost, run.scheduling
+    prompt: Any = run.rows["prompt_tokens"].to_numpy().astype(np.int64)
+    output: Any = run.rows["output_tokens"].to_numpy().astype(np.int64)
+    prefill = prefill_time(cost, 0, prompt)
+    if scheduling.batching == "alternate":
+        return cost.base + prefill + decode_time(cost, prompt, output)
+    num_chunks = -(-prompt // scheduling.max_num_batched_tokens)
+    # the step that completes the prefill yields the first token
+    return cost.base * num_chunks + prefill + decode_time(cost, prompt, output - 1)
+
+
+def _statistics(rows: pl.DataFrame) -> Summary:
+    statistics = [pl.len().alias("num_requests")]
+    for name in LATENCIES:
+        column = pl.col(name)
+        statistics += [
+            column.mean().alias(f"{name}_mean"),
+            *(column.quantile(q / 100, "linear").alias(f"{name}_p{q}") for q in (50, 90, 99)),
+            column.max().alias(f"{name}_max"),
+        ]
+    e2e, any_finished = pl.col("e2e"), pl.col("e2e").count() > 0
+    statistics += [
+        pl.col("in_time").mean().alias("slo_attainment"),
+        pl.when(any_finished).then(e2e.sum()).alias("paper_waiting_time_sum"),
+        e2e.mean().alias("paper_waiting_time_mean"),
+    ]
+    return rows.select(statistics).row(0, named=True)
+
+
+def _rates(run: Run, rows: pl.DataFrame) -> Summary:
+    finished = run.rows.filter(pl.col("finished_at").is_not_null())
+    makespan = _makespan(run)
+    return {
+        "throughput_tokens_per_s": _ratio(_total(finished, "output_tokens"), makespan),
+        "throughput_requests_per_s": _ratio(finished.height, makespan),
+        "goodput_requests_per_s": _ratio(_total(rows, "in_time"), makespan),
+        "makespan_s": makespan,
+    }
+
+
+def _engine(run: Run, rows: pl.DataFrame) -> Summary:
+    totals, kv_tokens = run.totals, run.profile.kv_tokens
+    seat_seconds = float((rows["e2e"] - rows["queue"]).sum())
+    return {
+        "kv_utilisation_mean": _ratio(totals.kv_token_seconds, _makespan(run) * kv_tokens),
+        "kv_utilisation_peak": totals.kv_peak_tokens / kv_tokens,
+        "batch_size_mean": _ratio(seat_seconds, totals.busy_time),
+        "num_preemptions": _total(run.rows, "num_preemptions"),
+        "num_evictions": totals.num_evictions,
+        "recomputed_tokens": _total(run.rows, "recomputed_tokens"),
+        "swapped_tokens": _total(run.rows, "swapped_tokens"),
+    }
+
+
+def _makespan(run: Run) -> float:
+    """Seconds from the first arrival to the last finish; 0 if nothing finished."""
+    last = run.rows.select(pl.col("finished_at").max() - pl.col("arrived_at").min()).item()
+    return 0.0 if last is None else float(last)
+
+
+def _total(rows: pl.DataFrame, column: str) -> int:
+    return int(rows[column].cast(pl.Int64).sum())
+
+
+def _ratio(amount: float, per: float) -> float | None:
+    return amount / per if per else None

@@ -1,0 +1,50 @@
+"""Ranks: what a policy says of a whole workload, as three columns."""
+
+from types import SimpleNamespace
+from typing import NamedTuple
+
+import numpy as np
+
+from semsched.policy import Policy, check_rank
+from semsched.request import Rank
+from semsched.workload.workload import Floats, Workload
+
+
+class Ranks(NamedTuple):
+    """The columns of `Rank`, by request id."""
+
+    tier: Floats
+    offset: Floats
+    slope: Floats
+
+
+def rank_workload(policy: Policy, workload: Workload) -> Ranks:
+    """Ask the policy for each request, in the order in which they enter the queue.
+
+    A policy marked `columnwise` is asked once, for all. Raises PolicyError on an unusable rank.
+    """
+    if getattr(policy, "columnwise", False):
+        return _as_columns(policy(_beliefs(workload)), len(workload))
+    ranks = np.empty((3, len(workload)))
+    for id in np.argsort(workload.ready_at, kind="stable").tolist():
+        request = workload.request(id)
+        rank = policy(request)
+        check_rank(rank, request)
+        ranks[:, id] = rank
+    return Ranks(*ranks)
+
+
+def _beliefs(workload: Workload) -> SimpleNamespace:
+    return SimpleNamespace(
+        arrived_at=workload.arrived_at,
+        prompt_tokens=workload.prompt_tokens,
+        urgency=workload.predicted_urgency,
+        predicted_output_tokens=workload.predicted_output_tokens,
+        max_output_tokens=workload.max_output_tokens,
+    )
+
+
+def _as_columns(rank: Rank, num_requests: int) -> Ranks:
+    return Ranks(
+        *(np.ascontiguousarray(np.broadcast_to(c, num_requests), dtype=np.float64) for c in rank)
+    )

@@ -1,0 +1,126 @@
+"""The reference simulator: the core, one step at a time. It is the specification.
+
+Time is exact and repeatable. While the same requests do nothing but decode, the end of each
+step is computed from the start of that stretch, not added up step by step, so that the kernel,
+which jumps over whole stretches, comes to the very same instants.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from semsched.core.batch import Batcher, Step
+from semsched.core.cost import decode_line, run_time, step_time
+from semsched.core.memory import KvMemory
+from semsched.core.profile import EngineProfile
+from semsched.core.scheduling import Scheduling
+from semsched.core.sequence import Sequence
+from semsched.request import Rank
+from semsched.simulate.ranks import Ranks
+from semsched.simulate.run import Outcome, Totals
+from semsched.simulate.series import blank_cursor, blank_points, record
+from semsched.workload import Workload
+
+
+class Reference:
+    """One engine in virtual time, serving one workload."""
+
+    def __init__(
+        self, workload: Workload, ranks: Ranks, profile: EngineProfile, scheduling: Scheduling
+    ) -> None:
+        self.workload = workload
+        self.ranks = ranks
+        self.cost = profile.cost
+        self.memory = KvMemory(profile.memory.num_blocks, profile.memory.block_size)
+        self.batcher = Batcher(scheduling, self.cost, self.memory)
+        self.outcome = Outcome.blank(len(workload))
+        self.points, self.cursor = blank_points(), blank_cursor()
+        self.now = 0.0
+        self.num_done = self.num_refused = self.num_steps = self.kv_peak_tokens = 0
+        self.busy_time = self.kv_token_seconds = 0.0
+        self._output_tokens = workload.output_tokens.tolist()
+        entering = np.argsort(workload.ready_at, kind="stable")[::-1]
+        self._entering = list(zip(workload.ready_at[entering].tolist(), entering, strict=True))
+        self._stretch_at, self._stretch_steps, self._line = 0.0, 0, (0.0, 0.0)
+        self._num_changes = -1
+
+    def run(self, progress: Callable[[int, int], None] | None = None) -> Totals:
+        """Serve the whole workload; what happened to each request is then in `outcome`."""
+        while True:
+            self._enter()
+            step = self.batcher.schedule(self.now)
+            if step.prefills or step.decodes:
+                self._execute(step)
+            elif self._entering:
+                self.now = self._entering[-1][0]
+            else:
+                return self._totals()
+            if progress and self.num_steps % 1000 == 0:
+                progress(self.num_done + self.num_refused, len(self.workload))
+
+    def _enter(self) -> None:
+        while self._entering and self._entering[-1][0] <= self.now:
+            id = int(self._entering.pop()[1])
+            request = self.workload.request(id)
+            if self.batcher.seats.fits(request):
+                self.batcher.seats.add(request, Rank(*(float(c[id]) for c in self.ranks)))
+            else:
+                self.num_refused += 1
+
+    def _execute(self, step: Step) -> None:
+        began_at = self.now
+        self.now = self._end_of(step)
+        emitting = self.batcher.update(step)
+        self.num_steps += 1
+        self.busy_time += self.now - began_at
+        self.kv_token_seconds += self.memory.num_tokens * (self.now - began_at)
+        self.kv_peak_tokens = max(self.kv_peak_tokens, self.memory.num_tokens)
+        for seq in emitting:
+            if seq.emitted == 1:
+                self.outcome.first_token_at[seq.request.id] = self.now
+            if seq.emitted == self._output_tokens[seq.request.id]:
+                self._finish(seq)
+
+    def _end_of(self, step: Step) -> float:
+        seats = self.batcher.seats
+        changed = seats.num_changes != self._num_changes
+        if changed:
+            self._num_changes = seats.num_changes
+            self._note_change()
+        if step.prefills or step.save_tokens:
+            self._stretch_steps = 0
+            return self.now + step_time(self.cost, step.work(self.cost))
+        if changed or not self._stretch_steps:
+            contexts = [seq.resident for seq in step.decodes]
+            self._line = decode_line(self.cost, len(contexts), sum(contexts), max(contexts))
+            self._stretch_at, self._stretch_steps = self.now, 0
+        self._stretch_steps += 1
+        return self._stretch_at + run_time(*self._line, self._stretch_steps)
+
+    def _note_change(self) -> None:
+        seats = self.batcher.seats
+        for seq in (*seats.prefilling, *seats.decoding):
+            if np.isnan(self.outcome.started_at[seq.request.id]):
+                self.outcome.started_at[seq.request.id] = self.now
+        tokens = self.memory.num_tokens
+        record(self.points, self.cursor, self.now, tokens, seats.num_running, seats.num_idle)
+
+    def _finish(self, seq: Sequence) -> None:
+        self.batcher.seats.remove(seq, self.now)
+        id, outcome = seq.request.id, self.outcome
+        outcome.finished_at[id] = self.now
+        outcome.queue_time[id] = self.now - seq.request.arrived_at - seq.seated_time
+        outcome.num_preemptions[id] = seq.num_preemptions
+        outcome.recomputed_tokens[id] = seq.recomputed_tokens
+        outcome.swapped_tokens[id] = seq.swapped_tokens
+        self.num_done += 1
+
+    def _totals(self) -> Totals:
+        return Totals(
+            num_refused=self.num_refused,
+            num_steps=self.num_steps,
+            num_evictions=self.memory.num_evictions,
+            busy_time=self.busy_time,
+            kv_token_seconds=self.kv_token_seconds,
+            kv_peak_tokens=self.kv_peak_tokens,
+        )

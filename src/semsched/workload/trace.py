@@ -1,0 +1,293 @@
+"""Traces: workloads recorded elsewhere, read from CSV or JSONL files."""
+
+import csv
+import io
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from semsched.request import NUM_CLASSES
+from semsched.workload.synthetic import MAX_TOKENS, check_range, draw_urgency
+from semsched.workload.workload import Floats, Ints, Workload, WorkloadError
+
+Lines = NDArray[np.int64]
+"""For each request its line in the file, the first line being 1."""
+
+REQUIRED = ("arrived_at", "prompt_tokens", "output_tokens")
+OPTIONAL = (
+    "urgency",
+    "max_output_tokens",
+    "predicted_urgency",
+    "predicted_output_tokens",
+    "tenant",
+)
+
+
+def _seconds(text: pl.Series) -> pl.Series:
+    return text.cast(pl.Float64, strict=False)
+
+
+def _milliseconds(text: pl.Series) -> pl.Series:
+    return _seconds(text) / 1e3
+
+
+def _datetime(text: pl.Series) -> pl.Series:
+    """Seconds since 1970; a float holds today's to within 0.3 microseconds."""
+    instants = text.str.strip_suffix("+00:00").str.to_datetime(
+        "%Y-%m-%d %H:%M:%S%.f", strict=False, time_unit="us"
+    )
+    return instants.dt.epoch("us") / 1e6
+
+
+@dataclass(frozen=True)
+class Format:
+    """How a published trace writes a request.
+
+    `columns` maps our field to the file's column; a file has the format whose `arrived_at`
+    column it has. `seconds` reads that column (null: unreadable), `instant` says what it holds.
+    `has_failed` says that calls without output are failed calls, to be left out.
+    """
+
+    columns: Mapping[str, str]
+    seconds: Callable[[pl.Series], pl.Series] = _seconds
+    instant: str = "a finite number of seconds, at least 0"
+    has_failed: bool = False
+
+
+def _columns(*names: str) -> Mapping[str, str]:
+    return dict(zip(REQUIRED, names, strict=True))
+
+
+FORMATS: Mapping[str, Format] = {
+    "plain": Format({field: field for field in REQUIRED + OPTIONAL}),
+    "BurstGPT": Format(_columns("Timestamp", "Request tokens", "Response tokens"), has_failed=True),
+    "Azure": Format(
+        _columns("TIMESTAMP", "ContextTokens", "GeneratedTokens"),
+        seconds=_datetime,
+        instant="a date and time such as 2023-11-16 18:17:03.979",
+    ),
+    "Mooncake": Format(
+        _columns("timestamp", "input_length", "output_length"),
+        seconds=_milliseconds,
+        instant="a finite number of milliseconds, at least 0",
+    ),
+}
+
+
+@dataclass(frozen=True)
+class _Table:
+    """The rows of a file as text, each with its line; null is a missing value."""
+
+    path: Path
+    text: pl.DataFrame
+    lines: Lines
+
+    def keep(self, rows: pl.Series) -> "_Table":
+        return _Table(self.path, self.text.filter(rows), self.lines[rows.to_numpy()])
+
+    def number(self, column: str) -> Floats:
+        """The column as numbers, NaN where it holds none."""
+        return _seconds(self.text[column]).fill_null(np.nan).to_numpy()
+
+    def demand(self, column: str, holds: NDArray[np.bool_], what: str) -> None:
+        """Raise WorkloadError for the first row where `holds` is false."""
+        if not holds.all():
+            at = int(np.argmin(holds))
+            value = self.text[column][at]
+            shown = "missing" if value is None else repr(value[:40])
+            raise WorkloadError(
+                f"{self.path}, line {self.lines[at]}: {column} is {shown}, must be {what}"
+            )
+
+    def whole(self, column: str) -> Ints:
+        """The column as numbers of tokens; raises WorkloadError for the first that is none."""
+        number = self.number(column)
+        is_whole = np.isfinite(number) & (number == np.floor(number)) & (number >= 1)
+        self.demand(column, is_whole, "a whole number of at least 1")
+        self.demand(column, number <= MAX_TOKENS, f"at most {MAX_TOKENS}")
+        return number.astype(np.int32)
+
+    def classes(self, column: str) -> Ints:
+        """The column as urgency classes; raises WorkloadError for the first that is none."""
+        number = self.number(column)
+        self.demand(column, np.isin(number, np.arange(NUM_CLASSES)), "a class 0 to 4")
+        return number.astype(np.int32)
+
+
+def read_trace(
+    path: str | Path,
+    *,
+    mix: Sequence[float] = (1, 1, 1, 1, 1),
+    seed: int = 0,
+    max_requests: int | None = None,
+) -> tuple[Workload, Lines]:
+    """The workload in a trace file, and for each request its line in that file.
+
+    Formats are told apart by their columns: BurstGPT, Azure LLM inference, Mooncake, or a
+    plain file with columns `arrived_at` (s), `prompt_tokens`, `output_tokens` and any of
+    OPTIONAL; CSV or JSONL. Requests are put in order of arrival (equal instants in file
+    order), the first at 0, and only the first `max_requests` are kept. Without an urgency
+    column urgency is drawn by the weights `mix`. BurstGPT's failed calls (no output) are left
+    out. Rows without any value are blank lines. Every fault of the file raises a one-line
+    WorkloadError; lines are counted in the file, and a line break within quotes shifts them.
+    """
+    path = Path(path)
+    if max_requests is not None:
+        check_range("max_requests", max_requests, 1)
+    check_range("seed", seed, 0)
+    table = _read_table(path)
+    trace = _recognise(table)
+    if trace.has_failed:
+        output = _seconds(table.text[trace.columns["output_tokens"]])
+        table = table.keep((output != 0).fill_null(True))
+    if table.text.is_empty():
+        raise WorkloadError(f"{path}: no requests in it")
+    fields = _parse(table, trace)
+    order = np.argsort(fields["arrived_at"], kind="stable")[:max_requests]
+    fields = {name: column[order] for name, column in fields.items()}
+    if "urgency" not in fields:
+        fields["urgency"] = draw_urgency(len(order), mix, np.random.default_rng(seed))
+    return _workload(path.name, fields), table.lines[order]
+
+
+def clinic() -> Workload:
+    """The shipped example: ten minutes of a hospital's LLM service, with a surge of urgent
+    requests in the middle (made by tools/make_clinic_trace.py)."""
+    shipped = resources.files("semsched.workload") / "traces" / "clinic.csv"
+    with resources.as_file(shipped) as path:
+        workload, _ = read_trace(path)
+    return replace(workload, name="clinic")
+
+
+def _recognise(table: _Table) -> Format:
+    for name, trace in FORMATS.items():
+        if trace.columns["arrived_at"] in table.text.columns:
+            for field in REQUIRED:
+                if trace.columns[field] not in table.text.columns:
+                    raise WorkloadError(
+                        f"{table.path}: {name} trace without the column {trace.columns[field]}"
+                    )
+            return trace
+    known = "; ".join(
+        f"{name} ({', '.join(trace.columns[field] for field in REQUIRED)})"
+        for name, trace in FORMATS.items()
+    )
+    raise WorkloadError(f"{table.path}: columns of no known trace; known are {known}")
+
+
+def _parse(table: _Table, trace: Format) -> dict[str, NDArray[Any]]:
+    """Every field the table has, checked, in the order of the file."""
+    present = {
+        field: column for field, column in trace.columns.items() if column in table.text.columns
+    }
+    arrival = present["arrived_at"]
+    arrived_at = trace.seconds(table.text[arrival]).fill_null(np.nan).to_numpy()
+    table.demand(arrival, np.isfinite(arrived_at) & (arrived_at >= 0), trace.instant)
+    fields: dict[str, NDArray[Any]] = {"arrived_at": arrived_at}
+    for field, column in present.items():
+        if field.endswith("_tokens"):
+            fields[field] = table.whole(column)
+        elif field.endswith("urgency"):
+            fields[field] = table.classes(column)
+    if "tenant" in present:
+        fields["tenant"] = table.text[present["tenant"]].fill_null("").to_numpy()
+    if "max_output_tokens" in fields:
+        fits = fields["output_tokens"] <= fields["max_output_tokens"]
+        table.demand(present["max_output_tokens"], fits, "at least the output_tokens of its line")
+    return fields
+
+
+def _workload(name: str, fields: Mapping[str, NDArray[Any]]) -> Workload:
+    known = Workload.known(
+        name,
+        fields["arrived_at"] - fields["arrived_at"][0],
+        fields["prompt_tokens"],
+        fields["output_tokens"],
+        fields["urgency"],
+        max_output_tokens=fields.get("max_output_tokens"),
+        tenant=tuple(fields["tenant"].tolist()) if "tenant" in fields else (),
+    )
+    return replace(
+        known,
+        predicted_urgency=fields.get("predicted_urgency", known.urgency),
+        predicted_output_tokens=fields.get("predicted_output_tokens", known.output_tokens),
+    )
+
+
+def _read_table(path: Path) -> _Table:
+    try:
+        raw = path.read_bytes()
+    except OSError as error:
+        raise WorkloadError(f"{path}: {error.strerror}") from error
+    try:
+        content = raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = raw.count(b"\n", 0, error.start) + 1
+        raise WorkloadError(f"{path}, line {line}: not UTF-8 text") from error
+    if not content.strip():
+        raise WorkloadError(f"{path}: the file is empty")
+    if content.lstrip().startswith("{"):
+        return _read_jsonl(path, content)
+    return _read_csv(path, content)
+
+
+def _read_csv(path: Path, content: str) -> _Table:
+    try:
+        text = pl.read_csv(io.BytesIO(content.encode()), infer_schema=False).rename(str.strip)
+    except pl.exceptions.PolarsError as error:
+        raise WorkloadError(_csv_fault(path, content)) from error
+    text = text.select(pl.all().str.strip_chars().replace("", None))
+    table = _Table(path, text, np.arange(2, len(text) + 2, dtype=np.int64))
+    return table.keep(text.select(~pl.all_horizontal(pl.all().is_null())).to_series())
+
+
+def _csv_fault(path: Path, content: str) -> str:
+    """What is wrong with a file that polars refuses, found row by row."""
+    rows = csv.reader(io.StringIO(content), strict=True)
+    try:
+        num_columns = len(next(rows))
+        for row in rows:
+            if len(row) > num_columns:
+                return (
+                    f"{path}, line {rows.line_num}: {len(row)} values under "
+                    f"{num_columns} column names"
+                )
+    except csv.Error as error:
+        return f"{path}, line {rows.line_num}: {error}"
+    return f"{path}: not a readable CSV file"
+
+
+def _read_jsonl(path: Path, content: str) -> _Table:
+    wanted = {column for trace in FORMATS.values() for column in trace.columns.values()}
+    records: list[dict[str, str | None]] = []
+    lines: list[int] = []
+    for line, written in enumerate(content.split("\n"), start=1):
+        if written.strip():
+            record = _record(path, line, written)
+            records.append({key: _text(record[key]) for key in wanted & record.keys()})
+            lines.append(line)
+    schema = dict.fromkeys(sorted({key for record in records for key in record}), pl.String)
+    text = pl.DataFrame(records, schema=schema)
+    return _Table(path, text, np.array(lines, dtype=np.int64))
+
+
+def _record(path: Path, line: int, written: str) -> dict[str, Any]:
+    try:
+        record = json.loads(written)
+    except (ValueError, RecursionError) as error:
+        raise WorkloadError(f"{path}, line {line}: not valid JSON") from error
+    if not isinstance(record, dict):
+        raise WorkloadError(f"{path}, line {line}: must be a JSON object")
+    return record
+
+
+def _text(value: object) -> str | None:
+    """`value` as polars can hold it: JSON may spell half a surrogate pair, UTF-8 may not."""
+    return None if value is None else str(value).encode(errors="replace").decode()
