@@ -45,7 +45,7 @@ BAD = {
     ),
     "missing trace": ("simulate --trace nowhere.csv", "nowhere.csv"),
     "prompt above the cache": ("simulate --max-prompt-length 999999", "--max-prompt-length.*KV"),
-    "all at once": ("simulate --user-request-gap 0 --load 0.9", "--load: all requests arrive"),
+    "all at once": ("simulate --user-request-gap 0 --load 0.9", "--load .*: all requests arrive"),
     "rows suffix": ("simulate --rows rows.txt", "rows.txt: must end in .csv or .parquet"),
     "no folder": ("simulate --series nowhere/series.csv", "no such folder"),
     "one file for two": ("simulate --series x.csv --rows x.csv", "a file each"),

@@ -48,25 +48,18 @@ def test_series_are_written(tmp_path: Path) -> None:
     assert path.exists()
 
 
-def test_a_link_keeps_pointing(tmp_path: Path) -> None:
-    target, link = tmp_path / "target.json", tmp_path / "link.json"
-    target.write_text("old")
-    link.symlink_to(target)
-    write_json(link, {}, [])
-    assert link.is_symlink()
-    assert json.loads(target.read_text()) == {"workload": {}, "runs": []}
-
-
 @pytest.mark.parametrize(
     ("name", "says"),
     [
         ("rows.xlsx", r"rows\.xlsx: must end in \.csv or \.parquet"),
         ("nowhere/rows.csv", r"rows\.csv: no such folder"),
         ("folder.csv", r"folder\.csv: exists and is not a regular file"),
+        ("link.csv", r"link\.csv: exists and is not a regular file"),
     ],
 )
 def test_an_output_is_checked_before_the_work(tmp_path: Path, name: str, says: str) -> None:
     (tmp_path / "folder.csv").mkdir()
+    (tmp_path / "link.csv").symlink_to("/dev/stdout")
     with pytest.raises(OutputError, match=says):
         check_output(tmp_path / name, (".csv", ".parquet"))
 

@@ -25,6 +25,7 @@ INTERRUPTED = 130
 
 app = typer.Typer(
     add_completion=False,
+    pretty_exceptions_enable=False,
     context_settings={
         # the paper writes its flags with underscores
         "token_normalize_func": lambda token: token.replace("_", "-"),

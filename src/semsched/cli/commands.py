@@ -4,6 +4,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -90,7 +91,7 @@ def _simulate_all(
                 task.scheduling,
                 policy_name=name,
                 engine=task.engine.engine,
-                progress=lambda done, total, name=name: advance(name, done, total),
+                progress=partial(advance, name),
             )
             check_conservation(run)
             summaries.append(summarise(run))

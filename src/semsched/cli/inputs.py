@@ -49,7 +49,7 @@ def make_workload(
     """The workload asked for; raises WorkloadError or Failure with one line."""
     source = _read(options.trace, options) if options.trace else _generate(options)
     _check_prompts(source, options, profile)
-    workload = _at_wanted_rate(source, options, profile, max_num_seqs)
+    workload = _at_rate(source, _wanted_rate(source, options, profile, max_num_seqs))
     workload = _believed(workload, options, predictors, has_lengths=source.has_lengths)
     return delayed(workload, **_servers(predictors))
 
@@ -109,17 +109,22 @@ def _check_prompts(source: Source, options: WorkloadOptions, profile: EngineProf
     )
 
 
-def _at_wanted_rate(
+def _wanted_rate(
     source: Source, options: WorkloadOptions, profile: EngineProfile, max_num_seqs: int
-) -> Workload:
-    """The requests brought to the rate or load asked for, by stretching time."""
+) -> float | None:
+    """Requests/s to bring the source to; None: as it is."""
+    if options.rate is not None:
+        return options.rate
     load = source.load if options.load is None else options.load
-    if options.rate is None and load is None:
+    return None if load is None else load * capacity(source.workload, profile, max_num_seqs)
+
+
+def _at_rate(source: Source, rate: float | None) -> Workload:
+    """The requests of `source`, time stretched so that they arrive at `rate` in the mean."""
+    if rate is None:
         return source.workload
     if not np.isfinite(source.rate):
-        flag = "--load" if options.rate is None else "--rate"
-        raise Failure(f"{flag}: all requests arrive at once, no stretching changes that")
-    rate = options.rate or load * capacity(source.workload, profile, max_num_seqs)
+        raise Failure("--load and --rate: all requests arrive at once, stretching changes nothing")
     return source.workload.arriving_at(source.workload.arrived_at * (source.rate / rate))
 
 

@@ -25,7 +25,8 @@ def check_output(path: Path, suffixes: Sequence[str] = ()) -> None:
     """
     if suffixes and path.suffix not in suffixes:
         raise OutputError(f"{path}: must end in {' or '.join(suffixes)}")
-    if path.exists() and not path.is_file():
+    # /dev/stdout is a link too: following it would replace the file behind a redirection
+    if path.is_symlink() or (path.exists() and not path.is_file()):
         raise OutputError(f"{path}: exists and is not a regular file")
     folder = path.resolve().parent
     if not folder.is_dir():
@@ -69,11 +70,10 @@ def _write_frame(path: Path, frames: Sequence[tuple[str, pl.DataFrame]]) -> None
 @contextmanager
 def _replacing(path: Path) -> Iterator[Path]:
     """A temporary file beside `path` that takes its place only if the block succeeds."""
-    target = path.resolve()  # a link keeps pointing, the file it points to is replaced
-    temporary = target.with_name(f".{target.name}.{os.getpid()}.part")
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         yield temporary
-        temporary.replace(target)
+        temporary.replace(path)
     except OSError as error:
         raise OutputError(f"{path}: cannot be written: {error.strerror or error}") from error
     finally:

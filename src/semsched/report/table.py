@@ -1,4 +1,7 @@
-"""Tables for the terminal, made from the summaries of `simulate.metrics`. Latencies in seconds."""
+"""Tables for the terminal, made from the summaries of `simulate.metrics`. Seconds, unless said.
+
+With everyday numbers they fit 80 columns, with large ones 100.
+"""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -15,17 +18,18 @@ UNKNOWN = "-"
 
 
 def comparison_table(summaries: Sequence[Summary], title: str) -> Table:
-    """One row per policy; the lowest latency of each column stands out. Fits 100 columns."""
-    table = _table(title, "policy", [header for header, _, _ in _COMPARED])
+    """One row per policy; the lowest latency of each column stands out."""
+    table = _table(title, "\n\npolicy", [header for header, _, _ in _COMPARED], gap=2)
     columns = [_column(summaries, read, form) for _, read, form in _COMPARED]
     for position, summary in enumerate(summaries):
-        table.add_row(summary["policy"], *(column[position] for column in columns))
+        table.add_row(Text(summary["policy"]), *(column[position] for column in columns))
     return table
 
 
 def class_table(summary: Summary, title: str) -> Table:
-    """One run: a row per urgency class, and one for all requests. Fits 100 columns."""
-    table = _table(title, "class", [header for header, _, _ in _PER_CLASS])
+    """One run: a row per urgency class, and one for all requests."""
+    table = _table(title, "\nclass", [header for header, _, _ in _PER_CLASS], gap=1)
+    table.caption, table.caption_justify = "E2E, TTFT and queue time in seconds", "left"
     for label, group in [*summary["by_urgency"].items(), ("all", summary)]:
         if label == "all":
             table.add_section()
@@ -47,9 +51,14 @@ def totals_line(summary: Summary) -> str:
     )
 
 
-def _table(title: str, first: str, headers: Sequence[str]) -> Table:
-    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    table.add_column(first, overflow="fold", max_width=12)
+def _table(title: str, first: str, headers: Sequence[str], gap: int) -> Table:
+    table = Table(
+        title=Text(title),  # brackets in a name are not markup
+        title_justify="left",
+        box=SIMPLE_HEAD,
+        padding=(0, gap - 1, 0, 0),  # the box adds one
+    )
+    table.add_column(first, overflow="fold", min_width=6, max_width=12)
     for header in headers:
         table.add_column(header, justify="right", no_wrap=True)
     return table
@@ -98,25 +107,25 @@ def _count(value: int) -> str:
 
 
 _COMPARED: list[tuple[str, Callable[[Summary], Any], Format]] = [
-    *((f"class {urgency}\nE2E s", _class_mean(urgency), _seconds) for urgency in range(5)),
-    ("all\nE2E s", _overall("e2e_mean"), _seconds),
-    ("class 0\np99 s", lambda summary: summary["by_urgency"]["0"]["e2e_p99"], _seconds),
-    ("tokens\n/s", _overall("throughput_tokens_per_s"), _rate),
-    ("KV\n%", _overall("kv_utilisation_mean"), _percent),
-    ("preemp-\ntions", _overall("num_preemptions"), _count),
+    *((f"E2E s\nclass\n{urgency}", _class_mean(urgency), _seconds) for urgency in range(5)),
+    ("\n\nall", _overall("e2e_mean"), _seconds),
+    ("p99 s\nclass\n0", lambda summary: summary["by_urgency"]["0"]["e2e_p99"], _seconds),
+    ("\ntokens\n/s", _overall("throughput_tokens_per_s"), _rate),
+    ("\nKV\n%", _overall("kv_utilisation_mean"), _percent),
+    ("\npreemp\ntions", _overall("num_preemptions"), _count),
 ]
 
 _PER_CLASS: list[tuple[str, str, Format]] = [
-    ("requests\n", "num_requests", _count),
-    ("E2E s\nmean", "e2e_mean", _seconds),
+    ("num\n", "num_requests", _count),
+    ("E2E\nmean", "e2e_mean", _seconds),
     ("\np50", "e2e_p50", _seconds),
     ("\np90", "e2e_p90", _seconds),
     ("\np99", "e2e_p99", _seconds),
     ("\nmax", "e2e_max", _seconds),
-    ("TTFT s\nmean", "ttft_mean", _seconds),
+    ("TTFT\nmean", "ttft_mean", _seconds),
     ("\np99", "ttft_p99", _seconds),
     ("TPOT\nms", "tpot_mean", _milliseconds),
-    ("queued\nmean s", "queue_mean", _seconds),
+    ("queue\nmean", "queue_mean", _seconds),
     ("slow-\ndown", "slowdown_mean", _rate),
     ("SLO\n%", "slo_attainment", _percent),
 ]

@@ -5,8 +5,6 @@ step is computed from the start of that stretch, not added up step by step, so t
 which jumps over whole stretches, comes to the very same instants.
 """
 
-from collections.abc import Callable
-
 import numpy as np
 
 from semsched.core.batch import Batcher, Step
@@ -17,9 +15,25 @@ from semsched.core.scheduling import Scheduling
 from semsched.core.sequence import Sequence
 from semsched.request import Rank
 from semsched.simulate.ranks import Ranks
-from semsched.simulate.run import Outcome, Totals
-from semsched.simulate.series import blank_cursor, blank_points, record
+from semsched.simulate.run import Outcome, Progress, Served, Totals
+from semsched.simulate.series import blank_cursor, blank_points, record, series_of
 from semsched.workload import Workload
+
+
+def run_reference(
+    workload: Workload,
+    ranks: Ranks,
+    profile: EngineProfile,
+    scheduling: Scheduling,
+    progress: Progress | None = None,
+) -> Served:
+    """Serve the whole workload, in the words of the core."""
+    reference = Reference(workload, ranks, profile, scheduling)
+    while reference.step():
+        if progress and reference.num_steps % 1000 == 0:
+            progress(reference.num_done + reference.num_refused, len(workload))
+    series = series_of(reference.points, reference.cursor)
+    return Served(reference.outcome, reference.totals, series)
 
 
 class Reference:
@@ -44,19 +58,17 @@ class Reference:
         self._stretch_at, self._stretch_steps, self._line = 0.0, 0, (0.0, 0.0)
         self._num_changes = -1
 
-    def run(self, progress: Callable[[int, int], None] | None = None) -> Totals:
-        """Serve the whole workload; what happened to each request is then in `outcome`."""
-        while True:
-            self._enter()
-            step = self.batcher.schedule(self.now)
-            if step.prefills or step.decodes:
-                self._execute(step)
-            elif self._entering:
-                self.now = self._entering[-1][0]
-            else:
-                return self._totals()
-            if progress and self.num_steps % 1000 == 0:
-                progress(self.num_done + self.num_refused, len(self.workload))
+    def step(self) -> bool:
+        """Run the next step, or wait for the next request; False when all is done."""
+        self._enter()
+        step = self.batcher.schedule(self.now)
+        if step.prefills or step.decodes:
+            self._execute(step)
+        elif self._entering:
+            self.now = self._entering[-1][0]
+        else:
+            return False
+        return True
 
     def _enter(self) -> None:
         while self._entering and self._entering[-1][0] <= self.now:
@@ -115,7 +127,9 @@ class Reference:
         outcome.swapped_tokens[id] = seq.swapped_tokens
         self.num_done += 1
 
-    def _totals(self) -> Totals:
+    @property
+    def totals(self) -> Totals:
+        """The counts of the run so far."""
         return Totals(
             num_refused=self.num_refused,
             num_steps=self.num_steps,

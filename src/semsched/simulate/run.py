@@ -1,5 +1,6 @@
 """Run: what a simulation leaves behind. One row per request; all metrics come from rows."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -8,7 +9,10 @@ import polars as pl
 
 from semsched.core.profile import EngineProfile
 from semsched.core.scheduling import Scheduling
-from semsched.workload import Workload
+from semsched.workload.workload import Floats, Ints, Workload
+
+Progress = Callable[[int, int], None]
+"""Told now and then how many requests are done, of how many."""
 
 STATUS = pl.Enum(["finished", "refused"])
 
@@ -20,13 +24,13 @@ class LostRequestError(RuntimeError):
 class Outcome(NamedTuple):
     """Per request, by id: what happened to it. Instants of a refused request are NaN."""
 
-    started_at: np.ndarray[tuple[int], np.dtype[np.float64]]
-    first_token_at: np.ndarray[tuple[int], np.dtype[np.float64]]
-    finished_at: np.ndarray[tuple[int], np.dtype[np.float64]]
-    queue_time: np.ndarray[tuple[int], np.dtype[np.float64]]
-    num_preemptions: np.ndarray[tuple[int], np.dtype[np.int32]]
-    recomputed_tokens: np.ndarray[tuple[int], np.dtype[np.int32]]
-    swapped_tokens: np.ndarray[tuple[int], np.dtype[np.int32]]
+    started_at: Floats
+    first_token_at: Floats
+    finished_at: Floats
+    queue_time: Floats
+    num_preemptions: Ints
+    recomputed_tokens: Ints
+    swapped_tokens: Ints
 
     @classmethod
     def blank(cls, num_requests: int) -> "Outcome":
@@ -47,6 +51,14 @@ class Totals(NamedTuple):
     kv_token_seconds: float
     """Integral of the resident KV tokens over time."""
     kv_peak_tokens: int
+
+
+class Served(NamedTuple):
+    """What the reference and the kernel both give."""
+
+    outcome: Outcome
+    totals: Totals
+    series: pl.DataFrame
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,7 +94,9 @@ def rows_of(workload: Workload, outcome: Outcome) -> pl.DataFrame:
         },
         nan_to_null=True,
     )
-    status = pl.when(pl.col("finished_at").is_null()).then(pl.lit("refused")).otherwise(
-        pl.lit("finished")
+    status = (
+        pl.when(pl.col("finished_at").is_null())
+        .then(pl.lit("refused"))
+        .otherwise(pl.lit("finished"))
     )
     return rows.insert_column(1, rows.select(status.cast(STATUS).alias("status")).to_series())

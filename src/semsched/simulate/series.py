@@ -31,12 +31,14 @@ def record(
         return
     if cursor[0] == MAX_POINTS:
         for i in range(MAX_POINTS // 2):
-            points[i] = points[2 * i]
+            for field in range(4):
+                points[i, field] = points[2 * i, field]
         cursor[0] = MAX_POINTS // 2
         cursor[1] *= 2
     cursor[2] = cursor[1]
-    at_row = points[cursor[0]]
-    at_row[0], at_row[1], at_row[2], at_row[3] = at, kv_tokens, num_running, num_waiting
+    row = cursor[0]
+    points[row, 0], points[row, 1] = at, kv_tokens
+    points[row, 2], points[row, 3] = num_running, num_waiting
     cursor[0] += 1
 
 

@@ -1,7 +1,6 @@
 """The kernel: the reference simulator, compiled, and jumping over quiet stretches."""
 
 import logging
-from collections.abc import Callable
 
 from semsched.core.profile import EngineProfile
 from semsched.core.scheduling import Scheduling
@@ -9,6 +8,8 @@ from semsched.simulate.kernel.compile import is_cached
 from semsched.simulate.kernel.state import State, blank_state
 from semsched.simulate.kernel.steps import advance
 from semsched.simulate.ranks import Ranks
+from semsched.simulate.run import Progress, Served
+from semsched.simulate.series import series_of
 from semsched.workload import Workload
 
 REQUESTS_PER_CALL = 50_000
@@ -22,8 +23,8 @@ def run_kernel(
     ranks: Ranks,
     profile: EngineProfile,
     scheduling: Scheduling,
-    progress: Callable[[int, int], None] | None = None,
-) -> State:
+    progress: Progress | None = None,
+) -> Served:
     """Serve the whole workload; same contract and same result as the reference."""
     if not is_cached():
         logger.warning("compiling the simulation kernel: half a minute, once")
@@ -33,7 +34,7 @@ def run_kernel(
         advance(state, cost, min(num_done + REQUESTS_PER_CALL, total))
         if progress:
             progress(_num_done(state), total)
-    return state
+    return Served(state.outcome, state.totals, series_of(state.points, state.cursor))
 
 
 def _num_done(state: State) -> int:

@@ -48,13 +48,18 @@ def cache_folder() -> Path:
 
 
 def compiled(function: F) -> F:
-    """Compile `function` at its first call; exact arithmetic, no reordering of floats."""
-    saved = numba.config.CACHE_DIR
-    numba.config.CACHE_DIR = str(cache_folder())
+    """Compile `function` at its first call; exact arithmetic, no reordering of floats.
+
+    The kernel allocates nothing and keeps no array alive, so the counting of references, which
+    would cost more than its work, is off (`_nrt`).
+    """
+    saved = numba.config.CACHE_DIR  # type: ignore[attr-defined]
+    numba.config.CACHE_DIR = str(cache_folder())  # type: ignore[attr-defined]
     try:
-        return numba.njit(cache=_can_cache(), error_model="numpy")(function)  # type: ignore[no-any-return]
+        options: dict[str, Any] = {"cache": _can_cache(), "error_model": "numpy", "_nrt": False}
+        return numba.njit(**options)(function)  # type: ignore[no-any-return]
     finally:
-        numba.config.CACHE_DIR = saved
+        numba.config.CACHE_DIR = saved  # type: ignore[attr-defined]
 
 
 def is_cached() -> bool:

@@ -1,63 +1,38 @@
 """Seats, compiled: the decisions of core/seats.py on the arrays of `State`.
 
-Function by function the same, in the same order; what each is for is said there. The keys of
-running requests are brought up to date (`refresh`) before anybody is compared.
+Function by function the same; what each is for is said there. The keys of running requests are
+brought up to date (`refresh`) before anybody is compared.
 """
 
-from semsched.core.cost import prefers_swap, remaining_time
+from semsched.core.cost import StepCost, prefers_swap
+from semsched.simulate.kernel.blocks import asks, blocks_for, give_back, take
 from semsched.simulate.kernel.compile import compiled
 from semsched.simulate.kernel.heap import push, ranks_before, remove
-from semsched.simulate.kernel.state import BY_CLASS, DECODING, NEVER, PAUSED, PREFILLING, WAITING
+from semsched.simulate.kernel.lists import (
+    append,
+    discard,
+    num_idle,
+    num_running,
+    refresh,
+    running,
+    update_key,
+)
+from semsched.simulate.kernel.state import (
+    BY_CLASS,
+    DECODING,
+    NEVER,
+    PAUSED,
+    PREFILLING,
+    WAITING,
+    State,
+)
 
 
 @compiled
-def update_key(s, cost, id):
-    left = remaining_time(
-        cost, s.requests[id].prompt_tokens, s.requests[id].computed, s.requests[id].emitted, s.requests[id].predicted_output_tokens
-    )
-    s.requests[id].value = s.requests[id].offset + s.requests[id].slope * left
-
-
-@compiled
-def refresh(s, cost):
-    for i in range(1, s.prefilling[0] + 1):
-        update_key(s, cost, s.prefilling[i])
-    for i in range(1, s.decoding[0] + 1):
-        update_key(s, cost, s.decoding[i])
-
-
-@compiled
-def append(ids, id):
-    ids[0] += 1
-    ids[ids[0]] = id
-
-
-@compiled
-def discard(ids, id):
-    at = 1
-    while ids[at] != id:
-        at += 1
-    ids[at] = ids[ids[0]]
-    ids[0] -= 1
-
-
-# --- who is here ---------------------------------------------------------------------------
-
-
-@compiled
-def num_running(s):
-    return s.prefilling[0] + s.decoding[0]
-
-
-@compiled
-def num_idle(s):
-    return s.waiting[0] + s.paused[0]
-
-
-@compiled
-def enter(s, cost, id):
+def enter(s: State, cost: StepCost, id: int) -> None:
+    request = s.requests[id]
     v = s.vars[0]
-    longest = s.requests[id].prompt_tokens + s.requests[id].max_output_tokens
+    longest = request.prompt_tokens + request.max_output_tokens
     if blocks_for(s, longest) > v.num_blocks:
         v.num_refused += 1
     else:
@@ -65,23 +40,7 @@ def enter(s, cost, id):
 
 
 @compiled
-def finish(s, id):
-    v = s.vars[0]
-    leave(s, id)
-    v.num_tokens -= s.requests[id].resident
-    if s.requests[id].num_blocks:
-        give_back(s, id, s.requests[id].num_blocks)
-    v.settled = 0
-    v.num_done += 1
-    s.requests[id].finished_at = v.now
-    s.requests[id].queue_time = v.now - s.requests[id].arrived_at - s.requests[id].seated_time
-
-
-# --- seats ---------------------------------------------------------------------------------
-
-
-@compiled
-def fill(s, cost):
+def fill(s: State, cost: StepCost) -> None:
     v = s.vars[0]
     if v.settled and not v.finish_guard:
         return
@@ -99,52 +58,20 @@ def fill(s, cost):
 
 
 @compiled
-def pause(s, cost, id):
-    leave(s, id)
-    s.requests[id].num_preemptions += 1
-    wait(s, cost, id)
-
-
-@compiled
-def wait(s, cost, id):
-    v = s.vars[0]
-    update_key(s, cost, id)
-    known = s.requests[id].prompt_tokens + s.requests[id].emitted
-    if s.requests[id].resident >= known - v.chunked and s.requests[id].emitted >= v.chunked:
-        push(s.paused, s.requests, id)
-        s.requests[id].where = PAUSED
-    else:
-        push(s.waiting, s.requests, id)
-        s.requests[id].where = WAITING
-    v.settled = 0
-
-
-@compiled
-def leave(s, id):
-    v = s.vars[0]
-    discard(s.decoding if s.requests[id].where == DECODING else s.prefilling, id)
-    s.requests[id].seated_time += v.now - s.requests[id].seated_at
-    v.changed = 1
-
-
-@compiled
-def prefill_leads(s):
+def prefill_leads(s: State) -> bool:
     if not s.waiting[0]:
         return False
     leader = s.waiting[1]
     if s.paused[0] and ranks_before(s.requests, s.paused[1], leader):
         return False
-    for i in range(1, s.prefilling[0] + 1):
-        if ranks_before(s.requests, s.prefilling[i], leader):
-            return False
-    for i in range(1, s.decoding[0] + 1):
-        if ranks_before(s.requests, s.decoding[i], leader):
+    for i in range(num_running(s)):
+        if ranks_before(s.requests, running(s, i), leader):
             return False
     return can_seat(s, leader)
 
 
 @compiled
-def best_idle(s, fresh):
+def best_idle(s: State, fresh: bool) -> int:
     if not fresh or not s.waiting[0]:
         return s.paused[1] if s.paused[0] else -1
     if s.paused[0] and ranks_before(s.requests, s.paused[1], s.waiting[1]):
@@ -153,7 +80,7 @@ def best_idle(s, fresh):
 
 
 @compiled
-def can_seat(s, id):
+def can_seat(s: State, id: int) -> bool:
     v = s.vars[0]
     if num_running(s) >= v.max_num_seqs and worst_displaceable(s, id) < 0:
         return False
@@ -167,132 +94,123 @@ def can_seat(s, id):
 
 
 @compiled
-def seat(s, cost, id):
+def seat(s: State, cost: StepCost, id: int) -> None:
+    request = s.requests[id]
     v = s.vars[0]
     if num_running(s) >= v.max_num_seqs:
         pause(s, cost, worst_displaceable(s, id))
     num_blocks = blocks_to_sit(s, id)
     make_room(s, cost, id, num_blocks, True)
     take(s, id, num_blocks)
-    if s.requests[id].where == PAUSED:
+    if request.where == PAUSED:
         remove(s.paused, s.requests, id)
         append(s.decoding, id)
-        s.requests[id].where = DECODING
+        request.where = DECODING
     else:
         remove(s.waiting, s.requests, id)
         append(s.prefilling, id)
-        s.requests[id].where = PREFILLING
-    s.requests[id].seated_at = v.now
+        request.where = PREFILLING
+    request.seated_at = v.now
     v.changed = 1
 
 
 @compiled
-def blocks_to_sit(s, id):
+def blocks_to_sit(s: State, id: int) -> int:
+    request = s.requests[id]
     v = s.vars[0]
     if v.preemption == NEVER:
-        tokens = s.requests[id].prompt_tokens + s.requests[id].max_output_tokens
+        tokens = request.prompt_tokens + request.max_output_tokens
     else:
-        tokens = s.requests[id].prompt_tokens + s.requests[id].emitted + 1 - v.chunked
-    return max(blocks_for(s, tokens) - s.requests[id].num_blocks, 0)
-
-
-# --- preemption ----------------------------------------------------------------------------
+        tokens = request.prompt_tokens + request.emitted + 1 - v.chunked
+    return max(blocks_for(s, tokens) - request.num_blocks, 0)
 
 
 @compiled
-def worst_displaceable(s, asker):
+def pause(s: State, cost: StepCost, id: int) -> None:
+    leave(s, id)
+    s.requests[id].num_preemptions += 1
+    wait(s, cost, id)
+
+
+@compiled
+def wait(s: State, cost: StepCost, id: int) -> None:
+    request = s.requests[id]
+    v = s.vars[0]
+    update_key(s, cost, id)
+    known = request.prompt_tokens + request.emitted
+    if request.resident >= known - v.chunked and request.emitted >= v.chunked:
+        push(s.paused, s.requests, id)
+        request.where = PAUSED
+    else:
+        push(s.waiting, s.requests, id)
+        request.where = WAITING
+    v.settled = 0
+
+
+@compiled
+def leave(s: State, id: int) -> None:
+    request = s.requests[id]
+    v = s.vars[0]
+    discard(s.decoding if request.where == DECODING else s.prefilling, id)
+    request.seated_time += v.now - request.seated_at
+    v.changed = 1
+
+
+@compiled
+def worst_displaceable(s: State, asker: int) -> int:
     worst = -1
-    for i in range(1, s.prefilling[0] + 1):
-        worst = worse_displaceable(s, asker, s.prefilling[i], worst)
-    for i in range(1, s.decoding[0] + 1):
-        worst = worse_displaceable(s, asker, s.decoding[i], worst)
+    for i in range(num_running(s)):
+        id = running(s, i)
+        if (worst < 0 or ranks_before(s.requests, worst, id)) and may_displace(s, asker, id):
+            worst = id
     return worst
 
 
 @compiled
-def worse_displaceable(s, asker, id, worst):
-    if (worst < 0 or ranks_before(s.requests, worst, id)) and may_displace(s, asker, id):
-        return id
-    return worst
-
-
-@compiled
-def may_displace(s, asker, holder):
+def may_displace(s: State, asker: int, holder: int) -> bool:
     v = s.vars[0]
     if v.preemption == NEVER or not ranks_before(s.requests, asker, holder):
         return False
     if v.preemption == BY_CLASS and s.requests[asker].urgency >= s.requests[holder].urgency:
         return False
-    left = s.requests[holder].predicted_output_tokens - s.requests[holder].emitted
+    request = s.requests[holder]
+    left = request.predicted_output_tokens - request.emitted
     nearly_finished = 0 < left <= v.finish_guard
-    return not nearly_finished and s.requests[holder].num_preemptions < v.max_preemptions
-
-
-# --- memory --------------------------------------------------------------------------------
+    return not nearly_finished and request.num_preemptions < v.max_preemptions
 
 
 @compiled
-def blocks_for(s, num_tokens):
-    size = s.vars[0].block_size
-    return (num_tokens + size - 1) // size
-
-
-@compiled
-def take(s, id, num_blocks):
-    s.vars[0].num_free -= num_blocks
-    if not s.requests[id].num_blocks:
-        append(s.holders, id)
-        s.requests[id].holder_place = s.holders[0]
-    s.requests[id].num_blocks += num_blocks
-
-
-@compiled
-def give_back(s, id, num_blocks):
-    s.vars[0].num_free += num_blocks
-    s.requests[id].num_blocks -= num_blocks
-    if not s.requests[id].num_blocks:
-        at, last = s.requests[id].holder_place, s.holders[s.holders[0]]
-        s.holders[at] = last
-        s.requests[last].holder_place = at
-        s.holders[0] -= 1
-
-
-@compiled
-def grow(s, cost):
+def grow(s: State, cost: StepCost) -> None:
     """As in core, with the short case apart: only then does the order matter."""
     v = s.vars[0]
     num_asking = 0
     for i in range(1, s.decoding[0] + 1):
-        id = s.decoding[i]
-        num_asking += s.requests[id].resident >= s.requests[id].num_blocks * v.block_size
-    if num_asking <= v.num_free:
-        for i in range(1, s.decoding[0] + 1):
-            id = s.decoding[i]
-            if s.requests[id].resident >= s.requests[id].num_blocks * v.block_size:
-                take(s, id, 1)
-    else:
+        num_asking += asks(s, s.decoding[i])
+    if num_asking > v.num_free:
         refresh(s, cost)
         for _ in range(num_asking):
-            id = best_asking(s)
-            if id < 0:
-                break
-            grow_one(s, cost, id)
+            grow_one(s, cost, best_asking(s))
+        return
+    for i in range(1, s.decoding[0] + 1):
+        if asks(s, s.decoding[i]):
+            take(s, s.decoding[i], 1)
 
 
 @compiled
-def best_asking(s):
+def best_asking(s: State) -> int:
     best = -1
     for i in range(1, s.decoding[0] + 1):
         id = s.decoding[i]
-        if s.requests[id].resident >= s.requests[id].num_blocks * s.vars[0].block_size:
-            if best < 0 or ranks_before(s.requests, id, best):
-                best = id
+        if asks(s, id) and (best < 0 or ranks_before(s.requests, id, best)):
+            best = id
     return best
 
 
 @compiled
-def grow_one(s, cost, id):
+def grow_one(s: State, cost: StepCost, id: int) -> None:
     v = s.vars[0]
+    if id < 0:
+        return  # those who asked last paid for better ones
     if not v.num_free:
         make_room(s, cost, id, 1, False)
     if v.num_free:
@@ -302,7 +220,7 @@ def grow_one(s, cost, id):
 
 
 @compiled
-def pays(s, asker, holder, admission):
+def pays(s: State, asker: int, holder: int, admission: bool) -> bool:
     """Whether `holder` gives up KV for `asker`, which takes a seat or only grows in its own."""
     if admission and s.requests[holder].where >= PREFILLING:
         return may_displace(s, asker, holder)
@@ -310,15 +228,14 @@ def pays(s, asker, holder, admission):
 
 
 @compiled
-def make_room(s, cost, asker, num_blocks, admission):
+def make_room(s: State, cost: StepCost, asker: int, num_blocks: int, admission: bool) -> None:
     v = s.vars[0]
     while v.num_free < num_blocks:
         worst = -1
         for i in range(1, s.holders[0] + 1):
             id = s.holders[i]
-            if worst < 0 or ranks_before(s.requests, worst, id):
-                if pays(s, asker, id, admission):
-                    worst = id
+            if (worst < 0 or ranks_before(s.requests, worst, id)) and pays(s, asker, id, admission):
+                worst = id
         if worst < 0:
             break
         if s.requests[worst].where >= PREFILLING:
@@ -327,18 +244,19 @@ def make_room(s, cost, asker, num_blocks, admission):
 
 
 @compiled
-def evict(s, cost, id, num_blocks):
+def evict(s: State, cost: StepCost, id: int, num_blocks: int) -> None:
+    request = s.requests[id]
     v = s.vars[0]
     give_back(s, id, num_blocks)
-    lost = max(s.requests[id].resident - s.requests[id].num_blocks * v.block_size, 0)
-    s.requests[id].resident -= lost
+    lost = max(request.resident - request.num_blocks * v.block_size, 0)
+    request.resident -= lost
     v.num_tokens -= lost
     v.num_evictions += 1
-    if prefers_swap(cost, s.requests[id].prompt_tokens):
-        s.requests[id].swapped_tokens += lost
+    if prefers_swap(cost, request.prompt_tokens):
+        request.swapped_tokens += lost
         v.unsaved_tokens += lost
     else:
-        s.requests[id].recomputed_tokens += lost
-    if lost and s.requests[id].where == PAUSED:
+        request.recomputed_tokens += lost
+    if lost and request.where == PAUSED:
         remove(s.paused, s.requests, id)
         wait(s, cost, id)

@@ -85,10 +85,13 @@ REQUEST = np.dtype(
 )
 
 
+Requests = NDArray[np.void]
+
+
 class State(NamedTuple):
     """All of a run. The lists hold ids; all but `entering` have their size in front."""
 
-    requests: NDArray[np.void]
+    requests: Requests
     """A record of REQUEST each."""
     entering: Ints
     """In order of entering the queue."""
@@ -135,7 +138,7 @@ def blank_state(
     )
 
 
-def _blank_requests(workload: Workload, ranks: Ranks) -> NDArray[np.void]:
+def _blank_requests(workload: Workload, ranks: Ranks) -> Requests:
     requests = np.zeros(len(workload), dtype=REQUEST)
     for name in ("arrived_at", "ready_at", "prompt_tokens", "output_tokens", "max_output_tokens"):
         requests[name] = getattr(workload, name)

@@ -1,40 +1,24 @@
-"""Steps, compiled: core/batch.py and the loop of reference.py, with a jump over quiet stretches.
+"""Steps, compiled: core/batch.py and the loop of reference.py, jumping where it is quiet."""
 
-Between two arrivals, finishes and shortages of memory the same requests decode step after step.
-Nobody can take a seat meanwhile (core/seats.py says why), and the time of such a stretch has a
-closed form, so the kernel goes to its end at once.
-"""
-
-import numpy as np
-
-from semsched.core.cost import (
-    StepWork,
-    decode_line,
-    prefers_swap,
-    prefill_time,
-    run_time,
-    step_time,
-)
+from semsched.core.cost import StepCost, StepWork, prefill_time, step_time
 from semsched.simulate.kernel.compile import compiled
 from semsched.simulate.kernel.heap import ranks_before
-from semsched.simulate.kernel.seats import (
-    append,
-    discard,
-    enter,
-    fill,
-    finish,
-    grow,
-    num_idle,
-    num_running,
-    take,
-    update_key,
+from semsched.simulate.kernel.lists import num_idle, num_running, update_key
+from semsched.simulate.kernel.progress import (
+    contexts,
+    decode,
+    end_prefills,
+    finish_done,
+    load_of,
+    note_change,
 )
-from semsched.simulate.kernel.state import DECODING
-from semsched.simulate.series import record
+from semsched.simulate.kernel.seats import enter, fill, grow
+from semsched.simulate.kernel.state import State
+from semsched.simulate.kernel.stretch import begin_stretch, jump, quiet_steps
 
 
 @compiled
-def advance(s, cost, until_done):
+def advance(s: State, cost: StepCost, until_done: int) -> None:
     """Run until that many requests are done (finished or refused), or nobody is left."""
     v = s.vars[0]
     while v.num_done + v.num_refused < until_done:
@@ -50,7 +34,7 @@ def advance(s, cost, until_done):
 
 
 @compiled
-def enter_ready(s, cost):
+def enter_ready(s: State, cost: StepCost) -> None:
     v = s.vars[0]
     while v.num_entered < len(s.entering):
         id = s.entering[v.num_entered]
@@ -60,11 +44,8 @@ def enter_ready(s, cost):
         enter(s, cost, id)
 
 
-# --- one step ------------------------------------------------------------------------------
-
-
 @compiled
-def step(s, cost):
+def step(s: State, cost: StepCost) -> bool:
     """Form and run the next step; False if nobody could do anything in it."""
     v = s.vars[0]
     if v.chunked or not s.prefilling[0]:
@@ -80,7 +61,7 @@ def step(s, cost):
 
 
 @compiled
-def irregular_step(s, cost):
+def irregular_step(s: State, cost: StepCost) -> None:
     v = s.vars[0]
     if v.changed:
         note_change(s)
@@ -100,7 +81,7 @@ def irregular_step(s, cost):
 
 
 @compiled
-def work_of(s, cost, num_decodes):
+def work_of(s: State, cost: StepCost, num_decodes: int) -> StepWork:
     """Plan the prefills, within the budget, and add up the step."""
     v = s.vars[0]
     budget = v.max_num_batched_tokens - num_decodes
@@ -110,9 +91,10 @@ def work_of(s, cost, num_decodes):
     longest = 0.0
     for i in range(1, s.prefilling[0] + 1):
         id = s.prefilling[i]
+        request = s.requests[id]
         load = load_of(s, cost, id)
-        start = s.requests[id].resident + load
-        num = s.requests[id].prompt_tokens + s.requests[id].emitted - start
+        start = request.resident + load
+        num = request.prompt_tokens + request.emitted - start
         if v.chunked:
             num = min(num, budget)
             budget -= num
@@ -128,7 +110,7 @@ def work_of(s, cost, num_decodes):
 
 
 @compiled
-def sort_prefilling(s, cost):
+def sort_prefilling(s: State, cost: StepCost) -> None:
     for i in range(1, s.prefilling[0] + 1):
         id = s.prefilling[i]
         update_key(s, cost, id)
@@ -137,190 +119,3 @@ def sort_prefilling(s, cost):
             s.prefilling[at] = s.prefilling[at - 1]
             at -= 1
         s.prefilling[at] = id
-
-
-@compiled
-def load_of(s, cost, id):
-    return s.requests[id].computed - s.requests[id].resident if prefers_swap(cost, s.requests[id].prompt_tokens) else 0
-
-
-@compiled
-def contexts(s, num_decodes):
-    total = longest = 0
-    for i in range(1, num_decodes + 1):
-        total += s.requests[s.decoding[i]].resident
-        longest = max(longest, s.requests[s.decoding[i]].resident)
-    return total, longest
-
-
-@compiled
-def decode(s, num_decodes, num_steps, first_token_at):
-    """Book decode steps for the first `num_decodes` of the decoding."""
-    for i in range(1, num_decodes + 1):
-        id = s.decoding[i]
-        if not s.requests[id].emitted:
-            s.requests[id].first_token_at = first_token_at
-        s.requests[id].resident += num_steps
-        s.requests[id].computed += num_steps
-        s.requests[id].emitted += num_steps
-    s.vars[0].num_tokens += num_decodes * num_steps
-
-
-@compiled
-def end_prefills(s, cost):
-    v = s.vars[0]
-    for i in range(s.prefilling[0], 0, -1):  # backwards: who is done leaves the list
-        id = s.prefilling[i]
-        num = s.planned[i] + load_of(s, cost, id)
-        s.requests[id].resident += num
-        s.requests[id].computed = max(s.requests[id].computed, s.requests[id].resident)
-        v.num_tokens += num
-        if s.requests[id].resident == s.requests[id].prompt_tokens + s.requests[id].emitted:
-            discard(s.prefilling, id)
-            append(s.decoding, id)
-            s.requests[id].where = DECODING
-            if v.chunked and not s.requests[id].emitted:
-                s.requests[id].first_token_at = v.now
-            s.requests[id].emitted += v.chunked
-
-
-@compiled
-def finish_done(s):
-    for i in range(s.decoding[0], 0, -1):
-        id = s.decoding[i]
-        if s.requests[id].emitted == s.requests[id].output_tokens:
-            finish(s, id)
-
-
-@compiled
-def note_change(s):
-    v = s.vars[0]
-    v.changed = 0
-    for i in range(1, s.prefilling[0] + 1):
-        note_start(s, s.prefilling[i])
-    for i in range(1, s.decoding[0] + 1):
-        note_start(s, s.decoding[i])
-    record(s.points, s.cursor, v.now, v.num_tokens, num_running(s), num_idle(s))
-
-
-@compiled
-def note_start(s, id):
-    if np.isnan(s.requests[id].started_at):
-        s.requests[id].started_at = s.vars[0].now
-
-
-# --- many steps at once --------------------------------------------------------------------
-
-
-@compiled
-def quiet_steps(s, cost):
-    """How many decode steps lie before the next change; 0 if memory is short in the first."""
-    v = s.vars[0]
-    if v.unsaved_tokens:
-        return 0
-    num = steps_in_memory(s, steps_to_finish(s))
-    if num:
-        begin_stretch(s, cost)
-        num = steps_to_arrival(s, num)
-    return num
-
-
-@compiled
-def begin_stretch(s, cost):
-    v = s.vars[0]
-    if v.changed:
-        note_change(s)
-    elif v.stretch_steps:
-        return
-    sum_context, max_context = contexts(s, s.decoding[0])
-    v.first, v.growth = decode_line(cost, s.decoding[0], sum_context, max_context)
-    v.stretch_at = v.now
-    v.stretch_steps = 0
-
-
-@compiled
-def steps_to_finish(s):
-    """Until somebody finishes, or is no longer nearly finished by prediction."""
-    num = s.requests[s.decoding[1]].output_tokens - s.requests[s.decoding[1]].emitted
-    for i in range(1, s.decoding[0] + 1):
-        id = s.decoding[i]
-        num = min(num, s.requests[id].output_tokens - s.requests[id].emitted)
-        left = s.requests[id].predicted_output_tokens - s.requests[id].emitted
-        if s.vars[0].finish_guard and left > 0:
-            num = min(num, left)
-    return num
-
-
-@compiled
-def steps_in_memory(s, num):
-    """The most steps, up to `num`, for which there are free blocks."""
-    v = s.vars[0]
-    if blocks_to_grow(s, num) <= v.num_free:
-        return num
-    enough = 0
-    while num - enough > 1:
-        middle = (enough + num) // 2
-        if blocks_to_grow(s, middle) <= v.num_free:
-            enough = middle
-        else:
-            num = middle
-    return enough
-
-
-@compiled
-def blocks_to_grow(s, num_steps):
-    size = s.vars[0].block_size
-    num = 0
-    for i in range(1, s.decoding[0] + 1):
-        id = s.decoding[i]
-        over = s.requests[id].resident + num_steps - s.requests[id].num_blocks * size
-        if over > 0:
-            num += (over + size - 1) // size
-    return num
-
-
-@compiled
-def steps_to_arrival(s, num):
-    """The fewest steps, up to `num`, that end when somebody enters."""
-    v = s.vars[0]
-    if v.num_entered == len(s.entering):
-        return num
-    ready_at = s.requests[s.entering[v.num_entered]].ready_at
-    too_few = 0
-    while num - too_few > 1:
-        middle = (too_few + num) // 2
-        if end_of(s, middle) < ready_at:
-            too_few = middle
-        else:
-            num = middle
-    return num
-
-
-@compiled
-def end_of(s, num_steps):
-    v = s.vars[0]
-    return v.stretch_at + run_time(v.first, v.growth, v.stretch_steps + num_steps)
-
-
-@compiled
-def jump(s, num):
-    """Run `num` decode steps of the present stretch."""
-    v = s.vars[0]
-    for i in range(1, s.decoding[0] + 1):
-        id = s.decoding[i]
-        over = s.requests[id].resident + num - s.requests[id].num_blocks * v.block_size
-        if over > 0:
-            take(s, id, (over + v.block_size - 1) // v.block_size)
-    began_at, tokens, seqs = v.now, v.num_tokens, s.decoding[0]
-    first = v.first + v.growth * v.stretch_steps
-    decode(s, seqs, num, end_of(s, 1))
-    v.now = end_of(s, num)
-    v.stretch_steps += num
-    v.num_steps += num
-    v.busy_time += v.now - began_at
-    # sum over j of (tokens + seqs (j + 1)) (first + growth j)
-    v.kv_token_seconds += first * (tokens * num + seqs * num * (num + 1) / 2)
-    v.kv_token_seconds += v.growth * tokens * (num * (num - 1) / 2)
-    v.kv_token_seconds += v.growth * seqs * ((num - 1) * num * (num + 1) / 3)
-    v.kv_peak_tokens = max(v.kv_peak_tokens, v.num_tokens)
-    finish_done(s)

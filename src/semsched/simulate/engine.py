@@ -1,0 +1,64 @@
+"""simulate(): one workload, on one engine, under one policy, in virtual time."""
+
+from time import perf_counter
+from typing import Literal
+
+import numpy as np
+
+from semsched.core.cost import decode_time, prefill_time
+from semsched.core.profile import EngineProfile
+from semsched.core.scheduling import Scheduling
+from semsched.policy import Policy
+from semsched.simulate.kernel import run_kernel
+from semsched.simulate.ranks import rank_workload
+from semsched.simulate.reference import run_reference
+from semsched.simulate.run import Progress, Run, rows_of
+from semsched.workload import Workload
+
+ENGINES = {"kernel": run_kernel, "reference": run_reference}
+
+
+def simulate(
+    workload: Workload,
+    profile: EngineProfile,
+    policy: Policy,
+    scheduling: Scheduling | None = None,
+    *,
+    policy_name: str | None = None,
+    engine: Literal["kernel", "reference"] = "kernel",
+    progress: Progress | None = None,
+) -> Run:
+    """Serve the whole workload and say what happened to each request.
+
+    The same arguments give the same rows, bit by bit, from either engine. Raises PolicyError on
+    a rank that breaks the contract, LostRequestError if the books do not balance.
+    """
+    scheduling = scheduling or Scheduling()
+    began_at = perf_counter()
+    ranks = rank_workload(policy, workload)
+    served = ENGINES[engine](workload, ranks, profile, scheduling, progress)
+    return Run(
+        workload=workload.name,
+        policy=policy_name or str(getattr(policy, "__name__", type(policy).__name__)),
+        profile=profile,
+        scheduling=scheduling,
+        rows=rows_of(workload, served.outcome),
+        series=served.series,
+        totals=served.totals,
+        wall_time=perf_counter() - began_at,
+    )
+
+
+def capacity(workload: Workload, profile: EngineProfile, max_num_seqs: int) -> float:
+    """Requests/s that the engine can serve at most, of requests like these, by its step times.
+
+    All seats are taken, or as many as the KV memory holds on average. Under `paper` costs a
+    decode step serves them all in the time of one, and a prefill holds all of them up.
+    """
+    cost = profile.cost
+    prompt, output = (c.astype(np.int64) for c in (workload.prompt_tokens, workload.output_tokens))
+    seats = min(max_num_seqs, profile.kv_tokens / float(np.mean(prompt + output / 2)))
+    prefill = prefill_time(cost, 0, prompt)
+    decode = decode_time(cost, prompt, output)
+    shared = cost.base * output if cost.additive else decode
+    return 1 / float(np.mean(prefill + (decode - shared) + shared / seats))
