@@ -1,7 +1,8 @@
 # Every target does its own set-up: python3, venv and make are all it needs.
 PY := .venv/bin/python
+CODE := src tests bench tools
 
-.PHONY: setup test lint clean
+.PHONY: setup demo test lint bench clean
 
 setup: .venv/ready
 
@@ -10,13 +11,20 @@ setup: .venv/ready
 	$(PY) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	@touch $@
 
+demo: setup
+	$(PY) -m semsched compare --user-request-gap 0.01 --max-concurrent-user-requests 50
+	$(PY) -m semsched compare --trace clinic
+
 test: setup
 	$(PY) -m pytest
 
 lint: setup
-	$(PY) -m ruff check src tests
-	$(PY) -m ruff format --check src tests
+	$(PY) -m ruff check $(CODE)
+	$(PY) -m ruff format --check $(CODE)
 	$(PY) -m mypy
+
+bench: setup
+	$(PY) bench/simulator.py
 
 clean:
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -62,7 +62,7 @@ def tokens(rng: random.Random, median: float, sigma: float, most: int) -> int:
 
 def main(path: Path) -> None:
     """Write the trace to `path`."""
-    rng = random.Random(SEED)  # noqa: S311
+    rng = random.Random(SEED)
     with path.open("w", newline="", encoding="utf-8") as file:
         rows = csv.writer(file, lineterminator="\n")
         rows.writerow(HEADER)

@@ -105,8 +105,8 @@ def load_policy(name: str) -> Policy:
     try:
         policy = getattr(importlib.import_module(module_name), attribute)
         policy = policy() if isinstance(policy, type) else policy
-    except (ImportError, AttributeError, TypeError) as error:
-        raise PolicyError(f"cannot load policy {name!r}: {error}") from error
+    except Exception as error:  # whatever a user's module does when it is imported
+        raise PolicyError(f"cannot load policy {name!r}: {error!r}") from error
     check_policy(policy)
     return policy  # type: ignore[no-any-return]
 
@@ -132,13 +132,20 @@ def check_rank(rank: object, request: Request) -> None:
     if not isinstance(rank, Rank):
         raise PolicyError(f"a policy must return a Rank, got {rank!r} for {request}")
     for field, value in zip(Rank._fields, rank, strict=True):
-        if not isinstance(value, (int, float, np.integer, np.floating)) or not math.isfinite(value):
+        if not _is_finite_number(value):
             raise PolicyError(f"rank.{field} must be a finite number, got {value!r} for {request}")
     if rank.slope < 0:
         raise PolicyError(
             f"rank.slope must be >= 0, got {rank.slope!r} for {request}: a request that falls "
             "back while it runs would trade its seat to and fro"
         )
+
+
+def _is_finite_number(value: object) -> bool:
+    try:
+        return isinstance(value, (int, float, np.integer, np.floating)) and math.isfinite(value)
+    except OverflowError:  # an int beyond all floats
+        return False
 
 
 def _samples() -> list[Request]:

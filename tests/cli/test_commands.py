@@ -1,7 +1,6 @@
 import json
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +10,9 @@ import pytest
 
 from semsched.cli import commands, main
 from semsched.policy import POLICIES
-from semsched.simulate.run import Run
-from tests.simulate.test_metrics import make_run
+from semsched.simulate import engine
+from semsched.simulate.kernel import run_kernel
+from semsched.simulate.run import Run, Served
 
 BURST = ["--user_request_gap", "0.01", "--max_concurrent_user_requests", "5"]
 BURST += ["--setting", "A100_4B"]
@@ -124,13 +124,15 @@ def test_a_policy_of_the_user(folder: Path) -> None:
 def test_a_lost_request_is_our_fault(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def lose(*_: object, **__: object) -> Run:
-        return replace(make_run([3.0, np.nan, 13.0]), policy="semantic")
+    def lose(*args: Any) -> Served:
+        served = run_kernel(*args)
+        served.outcome.finished_at[0] = np.nan
+        return served
 
-    monkeypatch.setattr(commands, "simulate_policy", lose)
+    monkeypatch.setitem(engine.ENGINES, "kernel", lose)
     assert main(["simulate", "--json", "out.json"]) == 1
     [line] = capsys.readouterr().err.splitlines()
-    assert line.endswith("semantic on hand lost 1 requests: injected 3, finished 2, refused 0")
+    assert line.endswith("semantic on paper lost 1 requests: injected 48, finished 47, refused 0")
     assert not Path("out.json").exists()
 
 

@@ -3,7 +3,7 @@
 import inspect
 import types
 from collections.abc import Callable, Mapping
-from typing import Annotated, Any, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import typer
 from pydantic import BaseModel, ValidationError
@@ -12,7 +12,7 @@ from pydantic.fields import FieldInfo
 from semsched.cli.errors import Failure
 
 SPELLINGS: Mapping[str, tuple[str, ...]] = {
-    "gpu_memory_utilization": ("--GPU-memory-utilization", "--gpu-memory-utilization"),
+    "gpu_memory_utilization": ("--GPU-memory-utilization",),
     "json_path": ("--json",),
     "max_num_seqs": ("--max-num-seqs", "--batch-size"),
     "setting": ("--setting", "--profile"),
@@ -70,7 +70,11 @@ def _flag(name: str, field: FieldInfo, panel: str) -> inspect.Parameter:
     names = _spellings(name)
     if field.annotation is bool:
         names = (f"{names[0]}/{names[0].replace('--', '--no-')}",)
-    option = typer.Option(*names, help=field.description, rich_help_panel=panel)
+    kind, help = _flag_type(field.annotation), field.description or ""
+    metavar = None
+    if get_origin(kind) is Literal:  # a list of choices in the type column would squeeze the flags
+        metavar, help = "CHOICE", f"{help} ({', '.join(get_args(kind))})"
+    option = typer.Option(*names, help=help, rich_help_panel=panel, metavar=metavar)
     default = field.default
     if isinstance(default, tuple):
         default = ",".join(f"{item:g}" if isinstance(item, float) else item for item in default)
@@ -78,7 +82,7 @@ def _flag(name: str, field: FieldInfo, panel: str) -> inspect.Parameter:
         name,
         inspect.Parameter.KEYWORD_ONLY,
         default=default,
-        annotation=Annotated[_flag_type(field.annotation), option],
+        annotation=Annotated[kind, option],
     )
 
 

@@ -13,7 +13,6 @@ PROFILES = files("semsched.core") / "profiles"
 GIB = 2**30
 
 NonNegative = Annotated[FiniteFloat, Field(ge=0)]
-Positive = Annotated[FiniteFloat, Field(gt=0)]
 
 
 class ProfileError(ValueError):
@@ -41,7 +40,7 @@ class Memory(_Section):
     Room = gpu_gib * utilization, less `activation_share` of that, less the weights.
     """
 
-    gpu_gib: Positive
+    gpu_gib: Annotated[FiniteFloat, Field(gt=0, le=1e6)]
     utilization: Annotated[float, Field(gt=0, le=1)] = 0.8
     activation_share: Annotated[float, Field(ge=0, lt=1)] = 0.05
     weights_gib: NonNegative
@@ -100,7 +99,8 @@ def load_profile(
     try:
         data = tomllib.loads(_read(name))
         overrides = {"block_size": block_size, "utilization": utilization}
-        data.get("memory", {}).update({k: v for k, v in overrides.items() if v is not None})
+        if isinstance(memory := data.get("memory"), dict):
+            memory.update({k: v for k, v in overrides.items() if v is not None})
         profile = EngineProfile.model_validate(data)
     except tomllib.TOMLDecodeError as error:
         raise ProfileError(f"profile {name}: not TOML: {error}") from error

@@ -38,10 +38,11 @@ class Seats:
         self.first_token = 1 if scheduling.batching == "chunked" else 0
         """Tokens that the end of a prefill yields."""
         self._may_displace: Callable[[Sequence, Sequence], bool] = {
-            "rank": self._ranks_better,
+            "rank": lambda asker, holder: not self._is_safe(holder),  # noqa: ARG005
             "class": self._is_more_urgent,
-            "off": lambda asker, holder: False,  # noqa: ARG005 - nobody may
+            "off": lambda asker, holder: False,  # noqa: ARG005
         }[scheduling.preemption]
+        """Who may take the seat of whom, given that it ranks better."""
         self._reserves = scheduling.preemption == "off"
         self._settled = True
 
@@ -135,7 +136,8 @@ class Seats:
         if self.num_running >= self.scheduling.max_num_seqs:
             self.pause(max(self._displaceable(seq), key=self.key), now)
         num_blocks = self._blocks_to_sit(seq)
-        self._make_room(num_blocks, self._admission_payers(seq), now)
+        if num_blocks > self.memory.num_free:
+            self._make_room(num_blocks, self._admission_payers(seq), now)
         self.memory.take(seq, num_blocks)
         if seq in self.paused:
             self.paused.remove(seq)
@@ -156,15 +158,11 @@ class Seats:
     # --- preemption ----------------------------------------------------------------------
 
     def _displaceable(self, asker: Sequence) -> list[Sequence]:
-        running = (*self.prefilling, *self.decoding)
-        return [seq for seq in running if self._may_displace(asker, seq)]
-
-    def _ranks_better(self, asker: Sequence, holder: Sequence) -> bool:
-        return not self._is_safe(holder) and self.key(asker) < self.key(holder)
+        key, running = self.key(asker), (*self.prefilling, *self.decoding)
+        return [seq for seq in running if self._may_displace(asker, seq) and key < self.key(seq)]
 
     def _is_more_urgent(self, asker: Sequence, holder: Sequence) -> bool:
-        more_urgent = asker.request.urgency < holder.request.urgency
-        return more_urgent and self._ranks_better(asker, holder)
+        return asker.request.urgency < holder.request.urgency and not self._is_safe(holder)
 
     def _is_safe(self, holder: Sequence) -> bool:
         left = holder.request.predicted_output_tokens - holder.emitted
@@ -188,9 +186,9 @@ class Seats:
     def _grow_one(self, seq: Sequence, now: float) -> None:
         if seq not in self.decoding:
             return  # it paid for a better one
-        payers = [] if self.memory.num_free else self._worse_holders(seq)
-        if self.memory.num_free or payers:
-            self._make_room(1, payers, now)
+        if not self.memory.num_free:
+            self._make_room(1, self._worse_holders(seq), now)
+        if self.memory.num_free:
             self.memory.take(seq, 1)
         else:
             self.pause(seq, now)

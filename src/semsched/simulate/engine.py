@@ -1,7 +1,7 @@
 """simulate(): one workload, on one engine, under one policy, in virtual time."""
 
 from time import perf_counter
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -12,7 +12,7 @@ from semsched.policy import Policy
 from semsched.simulate.kernel import run_kernel
 from semsched.simulate.ranks import rank_workload
 from semsched.simulate.reference import run_reference
-from semsched.simulate.run import Progress, Run, rows_of
+from semsched.simulate.run import Progress, Run, check_conservation, rows_of
 from semsched.workload import Workload
 
 ENGINES = {"kernel": run_kernel, "reference": run_reference}
@@ -37,7 +37,7 @@ def simulate(
     began_at = perf_counter()
     ranks = rank_workload(policy, workload)
     served = ENGINES[engine](workload, ranks, profile, scheduling, progress)
-    return Run(
+    run = Run(
         workload=workload.name,
         policy=policy_name or str(getattr(policy, "__name__", type(policy).__name__)),
         profile=profile,
@@ -47,6 +47,8 @@ def simulate(
         totals=served.totals,
         wall_time=perf_counter() - began_at,
     )
+    check_conservation(run)
+    return run
 
 
 def capacity(workload: Workload, profile: EngineProfile, max_num_seqs: int) -> float:
@@ -56,7 +58,8 @@ def capacity(workload: Workload, profile: EngineProfile, max_num_seqs: int) -> f
     decode step serves them all in the time of one, and a prefill holds all of them up.
     """
     cost = profile.cost
-    prompt, output = (c.astype(np.int64) for c in (workload.prompt_tokens, workload.output_tokens))
+    prompt: Any = workload.prompt_tokens.astype(np.int64)  # the cost functions take columns too
+    output: Any = workload.output_tokens.astype(np.int64)
     seats = min(max_num_seqs, profile.kv_tokens / float(np.mean(prompt + output / 2)))
     prefill = prefill_time(cost, 0, prompt)
     decode = decode_time(cost, prompt, output)

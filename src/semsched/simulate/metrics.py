@@ -13,7 +13,7 @@ import polars as pl
 from semsched.core.cost import decode_time, prefill_time
 from semsched.policy import TARGET
 from semsched.request import NUM_CLASSES
-from semsched.simulate.run import LostRequestError, Run
+from semsched.simulate.run import Run
 
 Summary = dict[str, Any]
 """One run in numbers, as plain JSON: None where nothing was measured, never NaN."""
@@ -43,17 +43,6 @@ def summarise(run: Run) -> Summary:
         "wall_s": run.wall_time,
         "requests_per_wall_second": _ratio(rows.height, run.wall_time),
     }
-
-
-def check_conservation(run: Run) -> None:
-    """Raise LostRequestError unless every request finished or was refused by the engine."""
-    injected, finished = run.rows.height, run.rows["finished_at"].count()
-    refused = run.totals.num_refused
-    if injected != finished + refused:
-        raise LostRequestError(
-            f"{run.policy} on {run.workload} lost {injected - finished - refused} requests: "
-            f"injected {injected}, finished {finished}, refused {refused}"
-        )
 
 
 def _with_latencies(run: Run) -> pl.DataFrame:

@@ -100,3 +100,14 @@ def rows_of(workload: Workload, outcome: Outcome) -> pl.DataFrame:
         .otherwise(pl.lit("finished"))
     )
     return rows.insert_column(1, rows.select(status.cast(STATUS).alias("status")).to_series())
+
+
+def check_conservation(run: Run) -> None:
+    """Raise LostRequestError unless every request finished or was refused by the engine."""
+    injected, finished = run.rows.height, run.rows["finished_at"].count()
+    refused = run.totals.num_refused
+    if injected != finished + refused:
+        raise LostRequestError(
+            f"{run.policy} on {run.workload} lost {injected - finished - refused} requests: "
+            f"injected {injected}, finished {finished}, refused {refused}"
+        )

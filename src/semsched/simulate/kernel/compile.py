@@ -57,7 +57,7 @@ def compiled(function: F) -> F:
     numba.config.CACHE_DIR = str(cache_folder())  # type: ignore[attr-defined]
     try:
         options: dict[str, Any] = {"cache": _can_cache(), "error_model": "numpy", "_nrt": False}
-        return numba.njit(**options)(function)  # type: ignore[no-any-return]
+        return numba.njit(**options)(function)
     finally:
         numba.config.CACHE_DIR = saved  # type: ignore[attr-defined]
 

@@ -1,0 +1,7 @@
+"""`python -m semsched` is `semsched`."""
+
+import sys
+
+from semsched.cli import main
+
+sys.exit(main())
