@@ -294,7 +294,7 @@ def test_every_field_must_be_a_finite_number(field: str, value: Any) -> None:
 
 
 def test_an_integer_beyond_all_floats_is_not_finite() -> None:
-    with pytest.raises(PolicyError, match="rank.tier must be a finite number"):
+    with pytest.raises(PolicyError, match=r"rank\.tier must be a finite number"):
         check_rank(Rank(10**400, 0.0, 0.0), request())
 
 

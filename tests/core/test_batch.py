@@ -19,7 +19,7 @@ from semsched.core.seats import Seats
 from semsched.core.sequence import Sequence
 from semsched.policy import POLICIES
 from semsched.request import Rank, Request
-from tests.core.test_seats import BLOCK, COPY, arrive, where
+from tests.core.scenes import BLOCK, COPY, arrive, where
 
 
 def batcher(num_blocks: int = 100, *, lost: str = "recompute", **scheduling: Any) -> Batcher:
@@ -230,6 +230,26 @@ def test_an_empty_step_is_no_work() -> None:
     assert step == Step([], [], 0)
     assert step.work(StepCost(True, 1, 1, 1, 1, 1, 1, 1)) == StepWork(0, 0, 0, 0, 0.0, 0, 0, 0)
     assert engine.update(step) == []
+
+
+def test_a_step_is_formed_anew_when_the_last_to_decode_is_paused() -> None:
+    """The less urgent but better ranked waits for memory that the running one will not give.
+
+    When the running one needs more, it is the worst holder and is paused: now it pays.
+    """
+    engine = batcher(3, max_num_seqs=2, preemption="class")
+    running = arrive(engine.seats, 5, prompt=3, urgency=0)
+    better = arrive(engine.seats, 1, prompt=7, urgency=2)
+    run(engine, 2)
+    passing = arrive(engine.seats, 0, prompt=3, urgency=1)
+    run(engine)
+    assert where(engine.seats, running, better, passing) == "dwd"
+    engine.seats.remove(passing, 0.0)
+    run(engine, 4)
+    assert where(engine.seats, running, better) == "dw"
+    assert (running.resident, better.resident, better.known) == (8, 4, 8)
+    assert told(engine.schedule(0.0)) == ([(1, 0, 4)], [], 0)
+    assert where(engine.seats, running, better) == "wp"
 
 
 def test_a_step_without_a_soul_comes_only_when_nobody_is_left() -> None:

@@ -192,3 +192,9 @@ def test_a_section_that_is_not_a_table(tmp_path: Path, section: str, value: str)
 )
 def test_a_wrong_override_is_named_too(overrides: dict[str, float], key: str) -> None:
     assert refusal("A100_4B", **overrides).startswith(f"{key}: ")
+
+
+@pytest.mark.parametrize("value", ['"1"', "true"])
+def test_text_and_truth_values_are_no_numbers(tmp_path: Path, value: str) -> None:
+    message = refusal(write(tmp_path, GOOD.replace("gpu_gib = 10", f"gpu_gib = {value}")))
+    assert message.startswith("memory.gpu_gib: ")

@@ -33,7 +33,7 @@ def test_settings_never_change_after_load() -> None:
         ("max_num_seqs", -1, "greater than 0"),
         ("max_num_seqs", 4097, "less than or equal to 4096"),
         ("max_num_seqs", 2.5, "integer"),
-        ("max_num_seqs", float("nan"), "finite"),
+        ("max_num_seqs", float("nan"), "integer"),
         ("max_num_seqs", "many", "integer"),
         ("batching", "continuous", "'alternate' or 'chunked'"),
         ("max_num_batched_tokens", 0, "greater than 0"),
@@ -66,3 +66,9 @@ def test_a_mixed_step_has_room_for_a_token_of_each_seat() -> None:
 
 def test_without_mixed_steps_the_budget_does_not_matter() -> None:
     Scheduling(batching="alternate", max_num_seqs=8, max_num_batched_tokens=7)
+
+
+@pytest.mark.parametrize("key", ["max_num_seqs", "finish_guard"])
+def test_a_truth_value_is_no_number(key: str) -> None:
+    with pytest.raises(ValidationError):
+        Scheduling.model_validate({key: True})

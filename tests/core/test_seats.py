@@ -1,83 +1,10 @@
-"""Seats: who sits, who waits, and whose KV makes room for whom; told as small scenes.
-
-In every scene a token takes a second to prefill and a second to decode, KV blocks have four
-tokens, and a request is known by its tier: request 0 runs before request 1, and so on.
-"""
-
-from typing import Any
+"""Seats: who sits, who waits, and whose KV makes room for whom; told as small scenes."""
 
 import pytest
 
-from semsched.core.cost import StepCost
-from semsched.core.memory import KvMemory
-from semsched.core.scheduling import Scheduling
-from semsched.core.seats import Seats
 from semsched.core.sequence import Sequence
-from semsched.request import Rank, Request
-
-BLOCK = 4
-COPY = {"swap": 0.5, "recompute": 2.0}
-"""Seconds to copy a token: cheaper or dearer than computing it."""
-
-
-def seats(num_blocks: int = 100, *, lost: str = "recompute", **scheduling: Any) -> Seats:
-    """An engine with that many KV blocks; lost KV is swapped or recomputed."""
-    cost = StepCost(True, 0, 1, 0, 1, 0, COPY[lost], COPY[lost])
-    return Seats(Scheduling(**scheduling), cost, KvMemory(num_blocks, BLOCK))
-
-
-def arrive(
-    seats: Seats,
-    tier: int,
-    *,
-    prompt: int = 3,
-    output: int = 20,
-    urgency: int = 2,
-    at: float = 0.0,
-    id: int | None = None,
-    slope: float = 0.0,
-    longest: int | None = None,
-) -> Sequence:
-    """A request of that tier enters the queue."""
-    request = Request(tier if id is None else id, at, prompt, urgency, output, longest or output)
-    return seats.add(request, Rank(tier, 0.0, slope))
-
-
-def prefill(seats: Seats) -> None:
-    """Finish the prefill of all who sit, as the batcher does."""
-    for seq in seats.prefilling.copy():
-        seats.memory.fill(seq, seq.known - seq.resident)
-        seats.prefilling.remove(seq)
-        seats.decoding.append(seq)
-
-
-def decode(seats: Seats, seq: Sequence, num_tokens: int = 1) -> None:
-    """Let `seq` emit tokens into the blocks it holds, as the batcher does."""
-    assert seq in seats.decoding
-    seq.emitted += num_tokens
-    seats.memory.fill(seq, num_tokens)
-    assert seq.resident <= seq.num_blocks * BLOCK
-
-
-def seated(seats: Seats, tier: int, **request: Any) -> Sequence:
-    """A request that came, took a free seat and is prefilled."""
-    seq = arrive(seats, tier, **request)
-    seats.fill(0.0)
-    prefill(seats)
-    assert seq in seats.decoding
-    return seq
-
-
-def where(seats: Seats, *seqs: Sequence) -> str:
-    """Where each of them is: p prefilling, d decoding, z paused, w waiting, - gone."""
-    places = {
-        "p": seats.prefilling,
-        "d": seats.decoding,
-        "z": list(seats.paused),
-        "w": list(seats.waiting),
-    }
-    return "".join(next((k for k, place in places.items() if seq in place), "-") for seq in seqs)
-
+from semsched.request import Request
+from tests.core.scenes import COPY, arrive, decode, prefill, seated, seats, where
 
 # --- free seats --------------------------------------------------------------------------------
 
@@ -206,9 +133,10 @@ def test_a_request_loses_its_seat_only_so_often() -> None:
     assert where(engine, holder, second) == "dw"
 
 
-def test_no_preemptions_at_all_when_the_bound_is_zero() -> None:
-    engine = seats(max_num_seqs=1, max_preemptions=0)
-    holder, asker = seated(engine, 5), arrive(engine, 0)
+@pytest.mark.parametrize("preemption", ["rank", "class"])
+def test_no_preemptions_at_all_when_the_bound_is_zero(preemption: str) -> None:
+    engine = seats(max_num_seqs=1, max_preemptions=0, preemption=preemption)
+    holder, asker = seated(engine, 5, urgency=4), arrive(engine, 0, urgency=0)
     engine.fill(1.0)
     assert where(engine, holder, asker) == "dw"
 
@@ -264,6 +192,16 @@ def test_who_is_displaced_amid_its_prefill_waits_with_what_it_has() -> None:
     engine.fill(1.0)
     assert where(engine, holder, asker) == "wp"
     assert (holder.resident, holder.num_blocks) == (5, 2)
+
+
+def test_who_lacks_only_the_end_of_its_prompt_is_not_ready() -> None:
+    engine = seats(max_num_seqs=1, batching="chunked")
+    holder = arrive(engine, 5, prompt=8)
+    engine.fill(0.0)
+    engine.memory.fill(holder, 7)
+    asker = arrive(engine, 0)
+    engine.fill(1.0)
+    assert where(engine, holder, asker) == "wp"
 
 
 def test_time_in_a_seat_is_added_up() -> None:
@@ -394,6 +332,17 @@ def test_growing_the_worse_pays_for_the_better_and_is_paused() -> None:
     assert worse.num_preemptions == 1
 
 
+def test_growing_the_better_asks_first_for_the_last_free_block() -> None:
+    engine = seats(num_blocks=3, max_num_seqs=2)
+    worse, better = seated(engine, 1), seated(engine, 0)
+    decode(engine, worse)
+    decode(engine, better)
+    engine.grow(1.0)
+    assert where(engine, better, worse) == "dz"
+    assert (better.num_blocks, worse.num_blocks) == (2, 1)
+    assert engine.memory.num_evictions == 0
+
+
 def test_growing_the_worst_of_all_is_paused_and_keeps_what_it_has() -> None:
     engine = seats(num_blocks=2, max_num_seqs=2)
     better, worse = seated(engine, 0, prompt=1), seated(engine, 1)
@@ -466,6 +415,33 @@ def test_without_backfill_the_paused_still_take_free_seats() -> None:
     engine.remove(leader, 2.0)
     engine.fill(2.0)
     assert where(engine, paused, waiting) == "dw"
+
+
+def test_without_backfill_a_better_paused_one_keeps_the_batch_closed() -> None:
+    engine = seats(max_num_seqs=3, backfill=False, preemption="class")
+    worst, paused = seated(engine, 5, urgency=0), seated(engine, 1, urgency=4)
+    first = seated(engine, 0, urgency=0)
+    second, waiting = arrive(engine, -1, urgency=0, id=9), arrive(engine, 2, urgency=4)
+    engine.fill(1.0)
+    assert where(engine, worst, paused, second, waiting) == "dzpw"
+    engine.remove(first, 2.0)
+    engine.remove(second, 2.0)
+    engine.fill(2.0)
+    assert where(engine, worst, paused, waiting) == "ddw"
+
+
+@pytest.mark.parametrize(("backfill", "places"), [(True, "dzw"), (False, "ddw")])
+def test_only_without_backfill_the_paused_pass_a_leader_that_does_not_fit(
+    backfill: bool, places: str
+) -> None:
+    engine = seats(num_blocks=6, max_num_seqs=2, backfill=backfill, preemption="class")
+    paused, running = seated(engine, 6, urgency=4), seated(engine, 5, prompt=11, urgency=0)
+    urgent, leader = arrive(engine, 0, urgency=0), arrive(engine, 1, prompt=15, urgency=4)
+    engine.fill(1.0)
+    assert where(engine, running, paused, urgent, leader) == "dzpw"
+    engine.remove(urgent, 2.0)
+    engine.fill(2.0)
+    assert where(engine, running, paused, leader) == places
 
 
 # --- leaving -------------------------------------------------------------------------------------

@@ -1,14 +1,15 @@
 """Ranks of a whole workload: asked once each, in the order of entering the queue."""
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
 
-from semsched.policy import POLICIES, PolicyError
+from semsched.policy import POLICIES, PolicyError, columnwise
 from semsched.request import Rank, Request
 from semsched.simulate.ranks import Ranks, rank_workload
-from semsched.workload import Workload
+from semsched.workload import Workload, paper
 
 
 def workload(ready_at: list[float]) -> Workload:
@@ -88,3 +89,23 @@ def test_a_bad_rank_is_refused_and_names_the_request(rank: Rank, why: str) -> No
         rank_workload(
             lambda request: rank if request.id == 2 else Rank(0, 0, 0), workload([0.0] * 4)
         )
+
+
+def test_the_columns_of_a_columnwise_policy_are_checked() -> None:
+    @columnwise
+    def falls_back(request: Any) -> Rank:
+        return Rank(0.0, request.arrived_at, 1.0 - request.id)
+
+    with pytest.raises(PolicyError, match=r"rank\.slope must be >= 0, got -1\.0 for .*id=2"):
+        rank_workload(falls_back, paper())
+
+
+def test_a_columnwise_policy_may_read_all_that_a_request_has() -> None:
+    @columnwise
+    def curious(request: Any) -> Rank:
+        is_free: Any = np.where(request.tenant == "", 0.0, 1.0)
+        return Rank(is_free, np.minimum(request.deadline, request.id), 0.0)
+
+    ranks = rank_workload(curious, paper())
+    assert ranks.tier.tolist() == [0.0] * 48
+    assert ranks.offset.tolist() == list(range(48))

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 class Scheduling(BaseModel):
     """How requests share an engine. Frozen; unknown keys are errors."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     max_num_seqs: Annotated[int, Field(gt=0, le=4096, description="Seats in the batch.")] = 16
     batching: Annotated[

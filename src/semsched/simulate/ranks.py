@@ -24,7 +24,7 @@ def rank_workload(policy: Policy, workload: Workload) -> Ranks:
     A policy marked `columnwise` is asked once, for all. Raises PolicyError on an unusable rank.
     """
     if getattr(policy, "columnwise", False):
-        return _as_columns(policy(_beliefs(workload)), len(workload))
+        return _as_columns(policy(_beliefs(workload)), workload)
     ranks = np.empty((3, len(workload)))
     for id in np.argsort(workload.ready_at, kind="stable").tolist():
         request = workload.request(id)
@@ -35,16 +35,25 @@ def rank_workload(policy: Policy, workload: Workload) -> Ranks:
 
 
 def _beliefs(workload: Workload) -> SimpleNamespace:
+    """All that `Request` has, as columns."""
     return SimpleNamespace(
+        id=np.arange(len(workload), dtype=np.int32),
         arrived_at=workload.arrived_at,
         prompt_tokens=workload.prompt_tokens,
         urgency=workload.predicted_urgency,
         predicted_output_tokens=workload.predicted_output_tokens,
         max_output_tokens=workload.max_output_tokens,
+        tenant=np.array(workload.tenant or ""),
+        deadline=np.inf,
     )
 
 
-def _as_columns(rank: Rank, num_requests: int) -> Ranks:
-    return Ranks(
-        *(np.ascontiguousarray(np.broadcast_to(c, num_requests), dtype=np.float64) for c in rank)
+def _as_columns(rank: Rank, workload: Workload) -> Ranks:
+    ranks = Ranks(
+        *(np.ascontiguousarray(np.broadcast_to(c, len(workload)), dtype=np.float64) for c in rank)
     )
+    usable = np.isfinite(ranks).all(axis=0) & (ranks.slope >= 0)
+    if not usable.all():
+        id = int(np.argmin(usable))
+        check_rank(Rank(*(float(column[id]) for column in ranks)), workload.request(id))
+    return ranks
