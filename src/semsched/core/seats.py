@@ -1,9 +1,10 @@
 """Seats: who sits in the batch, who waits, and whose KV makes room for whom.
 
 The best waiting request takes a free seat, or that of a running request it may displace, as
-long as memory for it can be had; when it cannot, it waits and nobody overtakes it. When memory
-is short the worst-ranked holder pays, from the tail and only as much as needed, and never one
-that ranks better than the asker. The best request of all is thus never held up: every run ends.
+long as memory for it can be had; when it cannot, it waits and nobody overtakes it (without
+backfill, those who need no prefill may). When memory is short the worst-ranked holder pays, from
+the tail and only as much as needed, and never one that ranks better than the asker. The best
+request of all is thus never held up: every run ends.
 
 A key only falls while its request runs and never rises, so a request that could not be seated
 stays so until somebody arrives, finishes or is paused. That is why `fill` need not look again
@@ -74,7 +75,10 @@ class Seats:
         return seq
 
     def remove(self, seq: Sequence, now: float) -> None:
-        """Forget a request, wherever it stands: it has finished, or nobody wants it any more."""
+        """Forget a request, wherever it stands: it has finished, or nobody wants it any more.
+
+        To be called between steps, when the last one is booked and the next not yet formed.
+        """
         if seq in self.waiting:
             self.waiting.remove(seq)
         elif seq in self.paused:
