@@ -11,15 +11,9 @@ import typer
 
 import semsched
 from semsched.cli.adapter import with_flags
-from semsched.cli.options import (
-    EngineOptions,
-    OutputOptions,
-    PoliciesOption,
-    PolicyOption,
-    PredictorOptions,
-    WorkloadOptions,
-)
+from semsched.cli.options import OutputOptions, PoliciesOption, PolicyOption
 from semsched.core.scheduling import Scheduling
+from semsched.study.settings import EngineSettings, PredictorSettings, WorkloadSettings
 
 INTERRUPTED = 130
 
@@ -69,9 +63,9 @@ def _semsched(
 @with_flags
 def simulate(
     policy: PolicyOption,
-    workload: WorkloadOptions,
-    predictors: PredictorOptions,
-    engine: EngineOptions,
+    workload: WorkloadSettings,
+    predictors: PredictorSettings,
+    engine: EngineSettings,
     scheduling: Scheduling,
     output: OutputOptions,
 ) -> None:
@@ -84,17 +78,21 @@ def simulate(
         semsched simulate --trace clinic --load 1.2 --policy aging --rows rows.parquet
     """
     from semsched.cli.commands import Task, simulate
+    from semsched.study.scenario import Scenario
 
-    simulate(Task(workload, predictors, engine, scheduling, output), policy.policy)
+    scenario = Scenario(
+        workload=workload, predictors=predictors, engine=engine, scheduling=scheduling
+    )
+    simulate(Task(scenario, output), policy.policy)
 
 
 @app.command()
 @with_flags
 def compare(
     policies: PoliciesOption,
-    workload: WorkloadOptions,
-    predictors: PredictorOptions,
-    engine: EngineOptions,
+    workload: WorkloadSettings,
+    predictors: PredictorSettings,
+    engine: EngineSettings,
     scheduling: Scheduling,
     output: OutputOptions,
 ) -> None:
@@ -107,5 +105,9 @@ def compare(
         semsched compare --arrivals poisson --load 0.95 --policies fcfs,semantic --json runs.json
     """
     from semsched.cli.commands import Task, compare
+    from semsched.study.scenario import Scenario
 
-    compare(Task(workload, predictors, engine, scheduling, output), policies.policies)
+    scenario = Scenario(
+        workload=workload, predictors=predictors, engine=engine, scheduling=scheduling
+    )
+    compare(Task(scenario, output), policies.policies)

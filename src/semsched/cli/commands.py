@@ -11,16 +11,15 @@ from typing import Any
 from rich.console import Console
 
 from semsched.cli.errors import Failure
-from semsched.cli.inputs import make_workload
-from semsched.cli.options import EngineOptions, OutputOptions, PredictorOptions, WorkloadOptions
+from semsched.cli.options import OutputOptions
 from semsched.cli.progress import progress_bar
-from semsched.core.profile import EngineProfile, ProfileError, load_profile
-from semsched.core.scheduling import Scheduling
+from semsched.core.profile import EngineProfile, ProfileError
 from semsched.policy import Policy, PolicyError, load_policy
 from semsched.report import files, table
 from semsched.simulate import simulate as simulate_policy
 from semsched.simulate.metrics import Summary, summarise
 from semsched.simulate.run import LostRequestError, Run
+from semsched.study.scenario import Scenario
 from semsched.workload import Workload, WorkloadError
 
 WIDTH = 100
@@ -31,10 +30,7 @@ WIDTH = 100
 class Task:
     """What both commands are told."""
 
-    workload: WorkloadOptions
-    predictors: PredictorOptions
-    engine: EngineOptions
-    scheduling: Scheduling
+    scenario: Scenario
     output: OutputOptions
 
 
@@ -58,17 +54,15 @@ def _run(task: Task, names: Sequence[str]) -> tuple[str, list[Summary]]:
     """What is simulated, in words, and a summary per policy; the files are written."""
     _check_outputs(task.output)
     policies = _load_policies(names)
-    engine = task.engine
-    profile = load_profile(
-        engine.setting, block_size=engine.block_size, utilization=engine.gpu_memory_utilization
-    )
-    seats = task.scheduling.max_num_seqs
-    workload = make_workload(task.workload, task.predictors, profile, seats)
+    profile, workload = task.scenario.profile(), task.scenario.requests()
     summaries, runs = _simulate_all(task, workload, profile, policies)
     _write(task.output, _describe(task, workload), summaries, runs)
-    batching = task.scheduling.batching
-    title = f"{len(workload)} requests ({workload.name}) on {profile.name}, {seats} seats"
-    return f"{title}, {batching} batching", summaries
+    scheduling = task.scenario.scheduling
+    title = (
+        f"{len(workload)} requests ({workload.name}) on {profile.name}, "
+        f"{scheduling.max_num_seqs} seats, {scheduling.batching} batching"
+    )
+    return title, summaries
 
 
 def _load_policies(names: Sequence[str]) -> Mapping[str, Policy]:
@@ -88,9 +82,9 @@ def _simulate_all(
                 workload,
                 profile,
                 policy,
-                task.scheduling,
+                task.scenario.scheduling,
                 policy_name=name,
-                engine=task.engine.engine,
+                engine=task.scenario.engine.engine,
                 progress=partial(advance, name),
             )
             summaries.append(summarise(run))
@@ -126,14 +120,13 @@ def _write(
 
 def _describe(task: Task, workload: Workload) -> dict[str, Any]:
     """What was run, with all it takes to run it again."""
-    groups = task.workload, task.predictors, task.engine, task.scheduling
     return {
         "name": workload.name,
         "num_requests": len(workload),
         "prompt_tokens_mean": float(workload.prompt_tokens.mean()),
         "output_tokens_mean": float(workload.output_tokens.mean()),
         "last_arrival_s": float(workload.arrived_at[-1] - workload.arrived_at[0]),
-        "settings": {name: value for group in groups for name, value in group.model_dump().items()},
+        "settings": task.scenario.settings(),
     }
 
 

@@ -4,19 +4,19 @@ from typing import Any
 import numpy as np
 import pytest
 
-from semsched.cli.inputs import make_workload
-from semsched.cli.options import PredictorOptions, WorkloadOptions
 from semsched.core.profile import load_profile
 from semsched.simulate import capacity
+from semsched.study.scenario import Scenario
+from semsched.study.settings import PredictorSettings, WorkloadSettings
 from semsched.workload import Workload
 
 PROFILE = load_profile("A100_4B")
 SEATS = 16
 
 
-def make(predictors: PredictorOptions | None = None, **options: Any) -> Workload:
-    chosen = WorkloadOptions(**options)
-    return make_workload(chosen, predictors or PredictorOptions(), PROFILE, SEATS)
+def make(predictors: PredictorSettings | None = None, **options: Any) -> Workload:
+    settings = WorkloadSettings(**options)
+    return Scenario(workload=settings, predictors=predictors or PredictorSettings()).requests()
 
 
 def mean_rate(workload: Workload) -> float:
@@ -39,19 +39,19 @@ def test_streams_have_the_rate_or_load_asked_for(arrivals: str) -> None:
 
 
 def test_predicted_lengths_are_rounded_to_buckets() -> None:
-    workload = make(PredictorOptions(length_bucket_num=5))
+    workload = make(PredictorSettings(length_bucket_num=5))
     assert set((workload.predicted_output_tokens % 100).tolist()) <= {0, 1}
     assert (workload.predicted_urgency == workload.urgency).all()
 
 
 def test_mistakes_are_made_as_often_as_asked() -> None:
-    predictors = PredictorOptions(priority_error_rate=1.0, priority_error_distance=0.2)
+    predictors = PredictorSettings(priority_error_rate=1.0, priority_error_distance=0.2)
     workload = make(predictors)
     assert (np.abs(workload.predicted_urgency - workload.urgency) == 1).all()
 
 
 def test_predictors_take_their_time() -> None:
-    predictors = PredictorOptions(
+    predictors = PredictorSettings(
         length_predictor_latency=8.0, length_predictor_batching_size=5, priority_predictor_latency=0
     )
     # a batch of at most five takes half of what one of ten does

@@ -1,12 +1,12 @@
-"""From options to what is simulated: the workload, with what is believed of it."""
+"""From settings to what is simulated: the workload, with what is believed of it."""
 
 from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import numpy as np
 
-from semsched.cli.errors import Failure
-from semsched.cli.options import PredictorOptions, WorkloadOptions
-from semsched.core.profile import EngineProfile
+from semsched.core.profile import EngineProfile, load_profile
+from semsched.core.scheduling import Scheduling
 from semsched.predict import (
     PredictorServer,
     delayed,
@@ -16,7 +16,8 @@ from semsched.predict import (
     rounded_lengths,
 )
 from semsched.simulate import capacity
-from semsched.workload import Workload, synthetic, trace
+from semsched.study.settings import EngineSettings, PredictorSettings, Settings, WorkloadSettings
+from semsched.workload import Workload, WorkloadError, synthetic, trace
 
 NUM_REQUESTS = 1000
 LOAD = 0.9
@@ -40,39 +41,56 @@ class Source:
     has_lengths: bool = False
 
 
-def make_workload(
-    options: WorkloadOptions,
-    predictors: PredictorOptions,
-    profile: EngineProfile,
-    max_num_seqs: int,
-) -> Workload:
-    """The workload asked for; raises WorkloadError or Failure with one line."""
-    source = _read(options.trace, options) if options.trace else _generate(options)
-    _check_prompts(source, options, profile)
-    workload = _at_rate(source, _wanted_rate(source, options, profile, max_num_seqs))
-    workload = _believed(workload, options, predictors, has_lengths=source.has_lengths)
-    return delayed(workload, **_servers(predictors))
+class Scenario(Settings):
+    """All that is the same for every policy that is tried on it."""
+
+    workload: WorkloadSettings = WorkloadSettings()
+    predictors: PredictorSettings = PredictorSettings()
+    engine: EngineSettings = EngineSettings()
+    scheduling: Scheduling = Scheduling()
+
+    def profile(self) -> EngineProfile:
+        """The engine; raises ProfileError with one line."""
+        return load_profile(
+            self.engine.setting,
+            block_size=self.engine.block_size,
+            utilization=self.engine.gpu_memory_utilization,
+        )
+
+    def requests(self) -> Workload:
+        """The requests, and what is believed of them; raises WorkloadError with one line."""
+        settings, profile = self.workload, self.profile()
+        source = _read(settings.trace, settings) if settings.trace else _generate(settings)
+        _check_prompts(source, settings, profile)
+        rate = _wanted_rate(source, settings, profile, self.scheduling.max_num_seqs)
+        workload = _believed(_at_rate(source, rate), settings, self.predictors, source.has_lengths)
+        return delayed(workload, **_servers(self.predictors))
+
+    def settings(self) -> dict[str, Any]:
+        """Every setting by its name: what it takes to make the scenario again."""
+        groups = self.workload, self.predictors, self.engine, self.scheduling
+        return {name: value for group in groups for name, value in group.model_dump().items()}
 
 
-def _generate(options: WorkloadOptions) -> Source:
-    common = options.model_dump(include={"max_prompt_length", "max_output_length", "seed"})
-    if options.arrivals == "paper":
+def _generate(settings: WorkloadSettings) -> Source:
+    common = settings.model_dump(include={"max_prompt_length", "max_output_length", "seed"})
+    if settings.arrivals == "paper":
         bursts = {"user_request_gap", "max_concurrent_user_requests", "gap_num", "ranks"}
-        workload = synthetic.paper(**options.model_dump(include=bursts), **common)
+        workload = synthetic.paper(**settings.model_dump(include=bursts), **common)
         return Source(workload, _mean_rate(workload))
-    common |= {"num_requests": options.num_requests or NUM_REQUESTS, "mix": options.urgency_mix}
-    if options.arrivals == "poisson":
+    common |= {"num_requests": settings.num_requests or NUM_REQUESTS, "mix": settings.urgency_mix}
+    if settings.arrivals == "poisson":
         return Source(synthetic.poisson(rate=1.0, **common), 1.0, LOAD)
-    workload = synthetic.bursty(rate=1.0, burstiness=options.burstiness, **common)
+    workload = synthetic.bursty(rate=1.0, burstiness=settings.burstiness, **common)
     return Source(workload, 1.0, LOAD)
 
 
-def _read(path: str, options: WorkloadOptions) -> Source:
+def _read(path: str, settings: WorkloadSettings) -> Source:
     if path == "clinic":
-        workload = _first(trace.clinic(), options.num_requests)
+        workload = _first(trace.clinic(), settings.num_requests)
         return Source(workload, _mean_rate(workload))
     workload, lines = trace.read_trace(
-        path, mix=options.urgency_mix, seed=options.seed, max_requests=options.num_requests
+        path, mix=settings.urgency_mix, seed=settings.seed, max_requests=settings.num_requests
     )
     # without a column of their own the predictions are the very column of the truth
     has_lengths = workload.predicted_output_tokens is not workload.output_tokens
@@ -91,7 +109,7 @@ def _mean_rate(workload: Workload) -> float:
     return len(workload) / span if span else np.inf
 
 
-def _check_prompts(source: Source, options: WorkloadOptions, profile: EngineProfile) -> None:
+def _check_prompts(source: Source, settings: WorkloadSettings, profile: EngineProfile) -> None:
     prompts = source.workload.prompt_tokens
     too_long = prompts > profile.kv_tokens
     if not too_long.any():
@@ -99,23 +117,23 @@ def _check_prompts(source: Source, options: WorkloadOptions, profile: EngineProf
     at = int(np.argmax(too_long))
     cache = f"the KV cache of {profile.name} ({profile.kv_tokens} tokens)"
     if source.lines is not None:
-        raise Failure(
-            f"{options.trace}, line {source.lines[at]}: prompt_tokens is {prompts[at]}, more than "
+        raise WorkloadError(
+            f"{settings.trace}, line {source.lines[at]}: prompt_tokens is {prompts[at]}, more than "
             f"{cache} holds: leave the request out, or choose a --setting with more memory"
         )
-    raise Failure(
+    raise WorkloadError(
         f"--max-prompt-length: a prompt of {prompts[at]} tokens is longer than {cache}: "
         "ask for shorter prompts, or choose a --setting with more memory"
     )
 
 
 def _wanted_rate(
-    source: Source, options: WorkloadOptions, profile: EngineProfile, max_num_seqs: int
+    source: Source, settings: WorkloadSettings, profile: EngineProfile, max_num_seqs: int
 ) -> float | None:
     """Requests/s to bring the source to; None: as it is."""
-    if options.rate is not None:
-        return options.rate
-    load = source.load if options.load is None else options.load
+    if settings.rate is not None:
+        return settings.rate
+    load = source.load if settings.load is None else settings.load
     return None if load is None else load * capacity(source.workload, profile, max_num_seqs)
 
 
@@ -124,19 +142,22 @@ def _at_rate(source: Source, rate: float | None) -> Workload:
     if rate is None:
         return source.workload
     if not np.isfinite(source.rate):
-        raise Failure("--load and --rate: all requests arrive at once, stretching changes nothing")
+        raise WorkloadError(
+            "--load and --rate: all requests arrive at once, stretching changes nothing"
+        )
     return source.workload.arriving_at(source.workload.arrived_at * (source.rate / rate))
 
 
 def _believed(
     workload: Workload,
-    options: WorkloadOptions,
-    predictors: PredictorOptions,
-    *,
+    settings: WorkloadSettings,
+    predictors: PredictorSettings,
     has_lengths: bool,
 ) -> Workload:
-    rng = np.random.default_rng([options.seed, PREDICTIONS])
-    longest = int(workload.max_output_tokens.max()) if options.trace else options.max_output_length
+    rng = np.random.default_rng([settings.seed, PREDICTIONS])
+    longest = (
+        int(workload.max_output_tokens.max()) if settings.trace else settings.max_output_length
+    )
     buckets = {
         "max_output_length": longest,
         # a bucket is at least a token wide
@@ -149,7 +170,7 @@ def _believed(
         rng,
         rate=predictors.priority_error_rate,
         distance=predictors.priority_error_distance,
-        ranks=options.ranks,
+        ranks=settings.ranks,
     )
     return mistaken_lengths(
         workload,
@@ -160,7 +181,7 @@ def _believed(
     )
 
 
-def _servers(predictors: PredictorOptions) -> dict[str, PredictorServer]:
+def _servers(predictors: PredictorSettings) -> dict[str, PredictorServer]:
     def server(latency: float, batch_size: int) -> PredictorServer:
         batch_time = paper_batch_time(latency, batch_size)
         return PredictorServer(batch_size, batch_time, predictors.processing_mode)
