@@ -12,9 +12,9 @@ from semsched.core.cost import (
     StepWork,
     decode_line,
     decode_time,
-    prefers_swap,
     prefill_time,
     remaining_time,
+    restored_by_swap,
     run_time,
     step_time,
 )
@@ -173,18 +173,23 @@ def test_coefficients_are_the_papers(
 )
 def test_the_a100_swaps_and_the_a5000_recomputes(name: str, swaps: bool) -> None:
     cost = load_profile(name).cost
-    assert {prefers_swap(cost, prompt) for prompt in range(1, 500)} == {swaps}
+    assert {restored_by_swap(cost, "cheaper", prompt) for prompt in range(1, 500)} == {swaps}
 
 
 def test_a_tie_between_loading_and_computing_is_a_swap() -> None:
     cost = StepCost(True, 0, 2, 0, 1, 0, 2, 9)
-    assert prefers_swap(cost, 10)
-    assert not prefers_swap(cost._replace(load_token=2.001), 10)
+    assert restored_by_swap(cost, "cheaper", 10)
+    assert not restored_by_swap(cost._replace(load_token=2.001), "cheaper", 10)
 
 
 def test_a_long_prompt_swaps_where_a_short_one_recomputes() -> None:
     cost = StepCost(True, 0, 1, 0.5, 1, 0, 3, 3)
-    assert [prefers_swap(cost, prompt) for prompt in (1, 3, 4, 100)] == [False, False, True, True]
+    assert [restored_by_swap(cost, "cheaper", prompt) for prompt in (1, 3, 4, 100)] == [
+        False,
+        False,
+        True,
+        True,
+    ]
 
 
 # --- the predicted time still to do --------------------------------------------------------------

@@ -108,6 +108,7 @@ def schedulings(draw: st.DrawFn, preemption: str | None = None) -> Scheduling:
             "backfill": draw(st.booleans()),
             "preemption": preemption or draw(st.sampled_from(["rank", "class", "off"])),
             "max_preemptions": draw(st.sampled_from([0, 1, 3, 100])),
+            "restore": draw(st.sampled_from(["cheaper", "swap", "recompute"])),
             "finish_guard": draw(st.sampled_from([0, 0, 3])),
         }
     )

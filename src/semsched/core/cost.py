@@ -81,11 +81,14 @@ def remaining_time(
     return time
 
 
-def prefers_swap(cost: StepCost, prompt_tokens: int) -> bool:
-    """Whether lost KV is loaded back rather than computed again (the paper's rule, section 4).
+def restored_by_swap(cost: StepCost, restore: str, prompt_tokens: int) -> bool:
+    """Whether lost KV is loaded back rather than computed again; takes columns, too.
 
-    The paper compares the whole prompt, so the answer holds for all of a request's life.
+    `cheaper` is the paper's rule (section 4). It compares the whole prompt, so the answer holds
+    for all of a request's life.
     """
+    if restore != "cheaper":
+        return restore == "swap"
     prefill = cost.prefill_token * prompt_tokens + cost.prefill_square * prompt_tokens**2
     return cost.load_token * prompt_tokens <= prefill
 

@@ -32,6 +32,10 @@ class Scheduling(BaseModel):
     max_preemptions: Annotated[
         int, Field(ge=0, description="Times a request may lose its seat to a better one.")
     ] = 100
+    restore: Annotated[
+        Literal["cheaper", "swap", "recompute"],
+        Field(description="How lost KV comes back: whichever is cheaper, or always the same way."),
+    ] = "cheaper"
     finish_guard: Annotated[
         int,
         Field(ge=0, description="A request with at most this many predicted tokens left keeps it."),

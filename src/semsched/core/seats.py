@@ -13,7 +13,7 @@ at every step, and why the compiled simulator may jump over the steps in between
 
 from collections.abc import Callable, Iterable
 
-from semsched.core.cost import StepCost, prefers_swap
+from semsched.core.cost import StepCost, restored_by_swap
 from semsched.core.memory import KvMemory
 from semsched.core.queue import WaitQueue
 from semsched.core.scheduling import Scheduling
@@ -70,7 +70,8 @@ class Seats:
 
     def add(self, request: Request, rank: Rank) -> Sequence:
         """Let a request that fits wait for its seat."""
-        seq = Sequence(request, rank, prefers_swap(self.cost, request.prompt_tokens))
+        restore = self.scheduling.restore
+        seq = Sequence(request, rank, restored_by_swap(self.cost, restore, request.prompt_tokens))
         self._wait(seq)
         return seq
 

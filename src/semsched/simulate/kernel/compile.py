@@ -20,7 +20,6 @@ F = TypeVar("F", bound=Callable[..., Any])
 SHARED = (
     cost.decode_line,
     cost.decode_time,
-    cost.prefers_swap,
     cost.prefill_time,
     cost.remaining_time,
     cost.run_time,

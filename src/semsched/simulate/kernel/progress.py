@@ -2,7 +2,6 @@
 
 import numpy as np
 
-from semsched.core.cost import StepCost, prefers_swap
 from semsched.simulate.kernel.blocks import give_back
 from semsched.simulate.kernel.compile import compiled
 from semsched.simulate.kernel.lists import append, discard, num_idle, num_running, running
@@ -34,12 +33,12 @@ def decode(s: State, num_decodes: int, num_steps: int, first_token_at: float) ->
 
 
 @compiled
-def end_prefills(s: State, cost: StepCost) -> None:
+def end_prefills(s: State) -> None:
     v = s.vars[0]
     for i in range(s.prefilling[0], 0, -1):  # backwards: who is done leaves the list
         id = s.prefilling[i]
         request = s.requests[id]
-        num = s.planned[i] + load_of(s, cost, id)
+        num = s.planned[i] + load_of(s, id)
         request.resident += num
         request.computed = max(request.computed, request.resident)
         v.num_tokens += num
@@ -53,9 +52,9 @@ def end_prefills(s: State, cost: StepCost) -> None:
 
 
 @compiled
-def load_of(s: State, cost: StepCost, id: int) -> int:
+def load_of(s: State, id: int) -> int:
     request = s.requests[id]
-    return request.computed - request.resident if prefers_swap(cost, request.prompt_tokens) else 0
+    return request.computed - request.resident if request.swaps else 0
 
 
 @compiled

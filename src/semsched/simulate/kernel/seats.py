@@ -4,7 +4,7 @@ Function by function the same; what each is for is said there. The keys of runni
 brought up to date (`refresh`) before anybody is compared.
 """
 
-from semsched.core.cost import StepCost, prefers_swap
+from semsched.core.cost import StepCost
 from semsched.simulate.kernel.blocks import asks, blocks_for, give_back, take
 from semsched.simulate.kernel.compile import compiled
 from semsched.simulate.kernel.heap import push, ranks_before, remove
@@ -252,7 +252,7 @@ def evict(s: State, cost: StepCost, id: int, num_blocks: int) -> None:
     request.resident -= lost
     v.num_tokens -= lost
     v.num_evictions += 1
-    if prefers_swap(cost, request.prompt_tokens):
+    if request.swaps:
         request.swapped_tokens += lost
         v.unsaved_tokens += lost
     else:

@@ -1,10 +1,11 @@
 """State of the kernel: plain arrays, so that it is compiled code's, and yet ours to look at."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from semsched.core.cost import restored_by_swap
 from semsched.core.profile import EngineProfile
 from semsched.core.scheduling import Scheduling
 from semsched.simulate.ranks import Ranks
@@ -80,6 +81,7 @@ REQUEST = np.dtype(
         *((name, "f8") for name in ("started_at", "first_token_at", "finished_at", "queue_time")),
         *((name, "i4") for name in ("num_preemptions", "recomputed_tokens", "swapped_tokens")),
         ("urgency", "i1"),
+        ("swaps", "i1"),  # lost KV is loaded back, not computed again
         ("where", "i1"),
     ]
 )
@@ -124,7 +126,7 @@ def blank_state(
     """A run that has not begun."""
     n, seats = len(workload), scheduling.max_num_seqs
     return State(
-        requests=_blank_requests(workload, ranks),
+        requests=_blank_requests(workload, ranks, profile, scheduling),
         entering=np.argsort(workload.ready_at, kind="stable").astype(np.int32),
         waiting=_zeros(n + 1),
         paused=_zeros(n + 1),
@@ -138,12 +140,16 @@ def blank_state(
     )
 
 
-def _blank_requests(workload: Workload, ranks: Ranks) -> Requests:
+def _blank_requests(
+    workload: Workload, ranks: Ranks, profile: EngineProfile, scheduling: Scheduling
+) -> Requests:
     requests = np.zeros(len(workload), dtype=REQUEST)
     for name in ("arrived_at", "ready_at", "prompt_tokens", "output_tokens", "max_output_tokens"):
         requests[name] = getattr(workload, name)
     requests["urgency"] = workload.predicted_urgency
     requests["predicted_output_tokens"] = workload.predicted_output_tokens
+    prompt_tokens: Any = workload.prompt_tokens.astype(np.int64)
+    requests["swaps"] = restored_by_swap(profile.cost, scheduling.restore, prompt_tokens)
     for name, column in ranks._asdict().items():
         requests[name] = column
     for name in ("started_at", "first_token_at", "finished_at", "queue_time"):
@@ -157,7 +163,7 @@ def _zeros(size: int) -> Ints:
 
 def _blank_vars(profile: EngineProfile, scheduling: Scheduling) -> NDArray[np.void]:
     vars = np.zeros(1, dtype=VARS)
-    settings = scheduling.model_dump()
+    settings = scheduling.model_dump(exclude={"restore"})
     settings["chunked"] = settings.pop("batching") == "chunked"
     settings["preemption"] = {"rank": BY_RANK, "class": BY_CLASS, "off": NEVER}[
         scheduling.preemption

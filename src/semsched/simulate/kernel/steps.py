@@ -73,7 +73,7 @@ def irregular_step(s: State, cost: StepCost) -> None:
     v.stretch_steps = 0
     v.num_steps += 1
     decode(s, num_decodes, 1, v.now)
-    end_prefills(s, cost)
+    end_prefills(s)
     v.busy_time += v.now - began_at
     v.kv_token_seconds += v.num_tokens * (v.now - began_at)
     v.kv_peak_tokens = max(v.kv_peak_tokens, v.num_tokens)
@@ -92,7 +92,7 @@ def work_of(s: State, cost: StepCost, num_decodes: int) -> StepWork:
     for i in range(1, s.prefilling[0] + 1):
         id = s.prefilling[i]
         request = s.requests[id]
-        load = load_of(s, cost, id)
+        load = load_of(s, id)
         start = request.resident + load
         num = request.prompt_tokens + request.emitted - start
         if v.chunked:
