@@ -16,6 +16,7 @@ def test_the_defaults_are_the_papers_with_free_seats_filled() -> None:
         "backfill": True,
         "preemption": "rank",
         "max_preemptions": 100,
+        "restore": "cheaper",
         "finish_guard": 0,
     }
 
