@@ -11,6 +11,7 @@ import semsched
 SOURCE = Path(semsched.__file__).parent
 
 LEVELS: tuple[tuple[str, ...], ...] = (
+    ("errors",),
     ("request",),
     ("policy",),
     ("workload",),
@@ -25,7 +26,7 @@ LEVELS: tuple[tuple[str, ...], ...] = (
 )
 """From top to bottom; who shares a level may use the other's front door, not its insides."""
 
-NARROWER = {"core": {"request"}}
+NARROWER = {"core": {"errors", "request"}}
 """The scheduler is pure: it knows requests and ranks, not where they come from."""
 
 IMPURE = {"asyncio", "datetime", "random", "secrets", "socket", "subprocess", "threading", "time"}

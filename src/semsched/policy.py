@@ -12,6 +12,7 @@ from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
+from semsched.errors import InputError
 from semsched.request import NUM_CLASSES, Rank, Request
 
 TARGET = np.array([5.0, 15.0, 30.0, 60.0, 120.0])
@@ -30,7 +31,7 @@ class Policy(Protocol):
     def __call__(self, request: Any, /) -> Rank: ...
 
 
-class PolicyError(ValueError):
+class PolicyError(InputError):
     """A policy that cannot be loaded, or breaks the contract; the message says how."""
 
 

@@ -1,4 +1,5 @@
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -157,3 +158,57 @@ def test_help_needs_nothing_heavy() -> None:
         "sys.exit(bool({'numba', 'polars'} & sys.modules.keys()))"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True).returncode == 0
+
+
+STATEFUL = """
+from semsched import Rank
+
+class LastFirst:
+    num_asked = 0
+
+    def __call__(self, request):
+        self.num_asked += 1
+        return Rank(-self.num_asked if self.num_asked < 40 else self.num_asked, 0, 0)
+"""
+
+
+@pytest.mark.parametrize("policy", ["semantic", "stateful_policy:LastFirst"])
+def test_a_trace_file_shows_the_run(policy: str, folder: Path) -> None:
+    (folder / "stateful_policy.py").write_text(STATEFUL)
+    outputs = ["--trace-file", "trace.json", "--rows", "rows.parquet"]
+    assert main(["simulate", *BURST, "--policy", policy, *outputs]) == 0
+    trace = json.loads(Path("trace.json").read_text())
+    assert trace["otherData"] == {"policy": policy, "workload": "paper", "profile": "A100_4B"}
+    ends: dict[int, int] = {}
+    for event in trace["traceEvents"]:
+        if event["ph"] == "X":
+            ends[event["tid"]] = event["ts"] + event["dur"]
+    finished = pl.read_parquet("rows.parquet").select(pl.col("finished_at") * 1e6).to_series()
+    assert [ends[tid] for tid in sorted(ends)] == finished.round().cast(pl.Int64).to_list()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ("simulate --trace-file trace.txt", r"trace\.txt: must end in \.json"),
+        ("simulate --trace-file nowhere/trace.json", "no such folder"),
+        ("simulate --trace-file x.json --json x.json", "a file each"),
+        ("compare --trace-file trace.json", "use it with semsched simulate"),
+        (
+            "simulate --arrivals poisson --num-requests 20001 --trace-file trace.json",
+            "20001 are more than a viewer shows: ask for at most 20000, with --num-requests",
+        ),
+    ],
+)
+def test_a_trace_file_that_cannot_be(
+    arguments: str,
+    says: str,
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(commands, "simulate_policy", None)  # it does not come to that
+    assert main(arguments.split()) == 2
+    [line] = capsys.readouterr().err.splitlines()
+    assert re.search(says, line), line
+    assert not list(folder.iterdir())

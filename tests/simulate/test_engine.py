@@ -93,3 +93,25 @@ def test_capacity_is_what_the_engine_does_at_most(
     done = run.rows["finished_at"].max()
     assert isinstance(done, float)
     assert 3_000 / done == pytest.approx(capacity(burst, profile, max_num_seqs), rel=0.05)
+
+
+def test_the_series_tells_how_full_the_engine_was() -> None:
+    """Its integral is the KV utilisation that the engine counts step by step."""
+    requests = paper(user_request_gap=0.5, max_concurrent_user_requests=10)
+    run = simulate(requests, load_profile("A100_4B"), POLICIES["semantic"])
+    at, kv, running = (run.series[name].to_numpy() for name in ("at", "kv_tokens", "num_running"))
+    assert np.trapezoid(kv, at) == pytest.approx(run.totals.kv_token_seconds, rel=0.02)
+    assert kv.max() == run.totals.kv_peak_tokens
+    assert (kv[-1], running[-1]) == (0, 0)
+    assert running.max() == 16
+
+
+def test_the_series_shows_when_the_engine_is_empty() -> None:
+    run = simulate(
+        workload([0.0, 100.0], [400, 400], [300, 300]),
+        load_profile("A100_4B"),
+        POLICIES["fcfs"],
+    )
+    empty = run.series.filter(run.series["num_running"] == 0)
+    assert empty["kv_tokens"].to_list() == [0, 0]
+    assert run.series["kv_tokens"].to_list() == [0, 700, 0, 0, 700, 0]

@@ -5,6 +5,7 @@ Heavy imports (the simulator, polars) happen inside the commands, so that help i
 
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -111,3 +112,67 @@ def compare(
         workload=workload, predictors=predictors, engine=engine, scheduling=scheduling
     )
     compare(Task(scenario, output), policies.policies)
+
+
+@app.command()
+def sweep(
+    experiment: Annotated[
+        str, typer.Argument(help="A shipped experiment by its name, or the path of a .toml file.")
+    ],
+    out: Annotated[
+        Path | None, typer.Option(help="Results file [default: the name with .parquet].")
+    ] = None,
+    seeds: Annotated[
+        int | None, typer.Option(min=1, help="Seeds, instead of the experiment's own number.")
+    ] = None,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="A setting for all cells, as key=value; may be repeated."),
+    ] = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Processes [default: all local cores].")
+    ] = None,
+    ray: Annotated[
+        str | None, typer.Option(help="Run on Ray: an address, or local.", metavar="ADDRESS")
+    ] = None,
+) -> None:
+    """Run every simulation of an experiment; what is done already is not done again.
+
+    Ctrl-C leaves a results file that the same command goes on with.
+
+    Examples:
+
+        semsched sweep load
+
+        semsched sweep fleet --set trace=mine.csv --seeds 1
+
+        semsched sweep my-experiment.toml --out results.parquet
+    """
+    from semsched.cli import studies
+
+    studies.sweep(experiment, out, seeds, set_ or [], workers, ray)
+
+
+@app.command()
+def report(
+    results: Annotated[
+        Path, typer.Argument(help="What `sweep` wrote, or the .parquet of `compare --rows`.")
+    ],
+    out: Annotated[
+        Path | None, typer.Option(help="The page [default: beside the results, as .html].")
+    ] = None,
+    png: Annotated[
+        Path | None, typer.Option(help="Write each figure as a PNG into this folder, too.")
+    ] = None,
+) -> None:
+    """Turn results into tables and figures: one HTML file that needs nothing else.
+
+    Examples:
+
+        semsched report load.parquet
+
+        semsched report load.parquet --out load.html --png slides
+    """
+    from semsched.cli import studies
+
+    studies.report(results, out, png)

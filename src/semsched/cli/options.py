@@ -19,6 +19,12 @@ class OutputOptions(Settings):
     series: Annotated[
         Path | None, Field(description="Write the batch and KV over time (.csv or .parquet).")
     ] = None
+    trace_file: Annotated[
+        Path | None,
+        Field(
+            description="simulate: write who ran when (.json), for chrome://tracing and Perfetto."
+        ),
+    ] = None
 
 
 class PolicyOption(Settings):

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
 
 from semsched.core.cost import StepCost
+from semsched.errors import InputError
 
 PROFILES = files("semsched.core") / "profiles"
 GIB = 2**30
@@ -15,7 +16,7 @@ GIB = 2**30
 NonNegative = Annotated[FiniteFloat, Field(ge=0)]
 
 
-class ProfileError(ValueError):
+class ProfileError(InputError):
     """A profile that cannot be used; the message names the file, the key and why."""
 
 

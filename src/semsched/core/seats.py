@@ -45,6 +45,8 @@ class Seats:
         }[scheduling.preemption]
         """Who may take the seat of whom, given that it ranks better."""
         self._reserves = scheduling.preemption == "off"
+        self._backfills = scheduling.backfill or scheduling.batching == "chunked"
+        self._tiers: set[float] = set()
         self._settled = True
 
     # --- who is here ---------------------------------------------------------------------
@@ -72,6 +74,7 @@ class Seats:
         """Let a request that fits wait for its seat."""
         restore = self.scheduling.restore
         seq = Sequence(request, rank, restored_by_swap(self.cost, restore, request.prompt_tokens))
+        self._tiers.add(rank.tier)
         self._wait(seq)
         return seq
 
@@ -95,7 +98,7 @@ class Seats:
         """Give seats to the best waiting requests, as far as seats and memory go."""
         if self._settled and not self.scheduling.finish_guard:
             return
-        fresh = self.scheduling.backfill or self._prefill_leads()
+        fresh = self._backfills or self._prefill_leads()
         while (best := self._best_idle(fresh)) is not None and self._can_seat(best):
             self._seat(best, now)
         self._settled = True
@@ -118,13 +121,21 @@ class Seats:
         self.num_changes += 1
 
     def _prefill_leads(self) -> bool:
-        """The paper's rule: only a leader that needs prefill opens the batch to prefills."""
+        """The paper's rule: only a leader that needs prefill opens the batch to prefills.
+
+        To lead it must not be worse than the best of the running, by tier where the policy has
+        tiers, by value where it has not; a tie opens.
+        """
         if not self.waiting:
             return False
         leader = self.waiting.best()
         key = self.waiting.key(leader)
-        others = (*self.paused, *self.prefilling, *self.decoding)
-        return all(key < self.key(other) for other in others) and self._can_seat(leader)
+        if self.paused and self.paused.key(self.paused.best()) < key:
+            return False
+        depth = 1 if len(self._tiers) > 1 else 2
+        running = (*self.prefilling, *self.decoding)
+        is_worse = any(self.key(seq)[:depth] < key[:depth] for seq in running)
+        return not is_worse and self._can_seat(leader)
 
     def _best_idle(self, fresh: bool) -> Sequence | None:
         queues = (self.waiting, self.paused) if fresh else (self.paused,)

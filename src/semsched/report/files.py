@@ -9,12 +9,13 @@ from typing import Any
 
 import polars as pl
 
+from semsched.errors import InputError
 from semsched.simulate.run import Run
 
 TABLE_SUFFIXES = (".csv", ".parquet")
 
 
-class OutputError(ValueError):
+class OutputError(InputError):
     """An output that cannot be written; the message names the file and says why."""
 
 
@@ -40,7 +41,7 @@ def write_json(
 ) -> None:
     """Write {"workload": what was run, "runs": one summary per policy}."""
     text = json.dumps({"workload": workload, "runs": summaries}, indent=2, allow_nan=False)
-    with _replacing(path) as temporary:
+    with replacing(path) as temporary:
         temporary.write_text(text + "\n", "utf-8")
 
 
@@ -60,7 +61,7 @@ def _write_frame(path: Path, frames: Sequence[tuple[str, pl.DataFrame]]) -> None
         frame.select(pl.lit(policy, dtype=policies).alias("policy"), pl.all())
         for policy, frame in frames
     )
-    with _replacing(path) as temporary:
+    with replacing(path) as temporary:
         if path.suffix == ".csv":
             frame.write_csv(temporary)
         else:
@@ -68,7 +69,7 @@ def _write_frame(path: Path, frames: Sequence[tuple[str, pl.DataFrame]]) -> None
 
 
 @contextmanager
-def _replacing(path: Path) -> Iterator[Path]:
+def replacing(path: Path) -> Iterator[Path]:
     """A temporary file beside `path` that takes its place only if the block succeeds."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:

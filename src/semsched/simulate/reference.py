@@ -90,8 +90,12 @@ class Reference:
         for seq in emitting:
             if seq.emitted == 1:
                 self.outcome.first_token_at[seq.request.id] = self.now
-            if seq.emitted == self._output_tokens[seq.request.id]:
+        finished = [s for s in emitting if s.emitted == self._output_tokens[s.request.id]]
+        if finished:
+            self._record()
+            for seq in finished:
                 self._finish(seq)
+            self._record()
 
     def _end_of(self, step: Step) -> float:
         seats = self.batcher.seats
@@ -114,7 +118,11 @@ class Reference:
         for seq in (*seats.prefilling, *seats.decoding):
             if np.isnan(self.outcome.started_at[seq.request.id]):
                 self.outcome.started_at[seq.request.id] = self.now
-        tokens = self.memory.num_tokens
+        self._record()
+
+    def _record(self) -> None:
+        """A point of the series: where the batch changes, before and after somebody leaves."""
+        seats, tokens = self.batcher.seats, self.memory.num_tokens
         record(self.points, self.cursor, self.now, tokens, seats.num_running, seats.num_idle)
 
     def _finish(self, seq: Sequence) -> None:

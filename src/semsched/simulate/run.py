@@ -63,7 +63,7 @@ class Served(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Run:
-    """One workload, on one engine, under one policy.
+    """One workload, on one engine or several like it, under one policy.
 
     `rows` has a row per request, in order of arrival, with the columns of `rows_of`. `series`
     has a row per sampled change of the batch: at, kv_tokens, num_running, num_waiting.
@@ -78,6 +78,8 @@ class Run:
     totals: Totals
     wall_time: float
     """Real seconds that the simulation took."""
+    num_replicas: int = 1
+    """Engines that shared the workload; with several, `rows` also has a column `replica`."""
 
 
 def rows_of(workload: Workload, outcome: Outcome) -> pl.DataFrame:

@@ -1,4 +1,8 @@
-"""Series: how full the engine was over time, in a bounded number of points."""
+"""Series: how full the engine was over time, in a bounded number of points.
+
+A point where the batch changes, and two where somebody finishes, before and after; between
+points the KV grows evenly.
+"""
 
 import numpy as np
 import polars as pl
@@ -25,7 +29,7 @@ def record(
     num_running: int,
     num_waiting: int,
 ) -> None:
-    """Note a change of the batch; when the room is full every other point is dropped."""
+    """Add a point; when the room is full every other one is dropped."""
     cursor[2] -= 1
     if cursor[2] > 0:
         return

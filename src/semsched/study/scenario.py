@@ -1,11 +1,13 @@
 """From settings to what is simulated: the workload, with what is believed of it."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
+from pydantic import BaseModel
 
-from semsched.core.profile import EngineProfile, load_profile
+from semsched.core.profile import EngineProfile
 from semsched.core.scheduling import Scheduling
 from semsched.predict import (
     PredictorServer,
@@ -49,17 +51,9 @@ class Scenario(Settings):
     engine: EngineSettings = EngineSettings()
     scheduling: Scheduling = Scheduling()
 
-    def profile(self) -> EngineProfile:
-        """The engine; raises ProfileError with one line."""
-        return load_profile(
-            self.engine.setting,
-            block_size=self.engine.block_size,
-            utilization=self.engine.gpu_memory_utilization,
-        )
-
     def requests(self) -> Workload:
         """The requests, and what is believed of them; raises WorkloadError with one line."""
-        settings, profile = self.workload, self.profile()
+        settings, profile = self.workload, self.engine.profile()
         source = _read(settings.trace, settings) if settings.trace else _generate(settings)
         _check_prompts(source, settings, profile)
         rate = _wanted_rate(source, settings, profile, self.scheduling.max_num_seqs)
@@ -68,8 +62,31 @@ class Scenario(Settings):
 
     def settings(self) -> dict[str, Any]:
         """Every setting by its name: what it takes to make the scenario again."""
-        groups = self.workload, self.predictors, self.engine, self.scheduling
+        groups = (getattr(self, group) for group in GROUPS)
         return {name: value for group in groups for name, value in group.model_dump().items()}
+
+
+GROUPS: Mapping[str, type[BaseModel]] = {
+    "workload": WorkloadSettings,
+    "predictors": PredictorSettings,
+    "engine": EngineSettings,
+    "scheduling": Scheduling,
+}
+
+
+def scenario_from(settings: Mapping[str, Any]) -> Scenario:
+    """The scenario with these settings, whatever group each belongs to.
+
+    Raises WorkloadError for a name that is no setting, ValidationError for a wrong value.
+    """
+    unknown = settings.keys() - {name for group in GROUPS.values() for name in group.model_fields}
+    if unknown:
+        raise WorkloadError(f"{min(unknown)}: no such setting")
+    groups = {
+        group: model(**{name: settings[name] for name in settings if name in model.model_fields})
+        for group, model in GROUPS.items()
+    }
+    return Scenario.model_validate(groups)
 
 
 def _generate(settings: WorkloadSettings) -> Source:

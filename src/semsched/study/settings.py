@@ -8,6 +8,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, FiniteFloat, model_validator
 
+from semsched.core.profile import EngineProfile, load_profile
 from semsched.request import NUM_CLASSES
 
 LIMIT = 1_000_000_000
@@ -181,7 +182,20 @@ class EngineSettings(Settings):
         Annotated[float, Field(gt=0, le=1)] | None,
         Field(description="Usable share of GPU memory, instead of the profile's own."),
     ] = None
+    num_replicas: Annotated[
+        int, Field(gt=0, le=1024, description="Engines of this kind, each with its own queue.")
+    ] = 1
+    routing: Annotated[
+        Literal["round-robin", "least-work", "urgency-aware"],
+        Field(description="Which replica a request goes to."),
+    ] = "round-robin"
     engine: Annotated[
         Literal["kernel", "reference"],
         Field(description="The compiled simulator, or the step-by-step one (the same rows)."),
     ] = "kernel"
+
+    def profile(self) -> EngineProfile:
+        """The engine's profile; raises ProfileError with one line."""
+        return load_profile(
+            self.setting, block_size=self.block_size, utilization=self.gpu_memory_utilization
+        )

@@ -7,13 +7,14 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from semsched.errors import InputError
 from semsched.request import NUM_CLASSES, Request
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int32]
 
 
-class WorkloadError(ValueError):
+class WorkloadError(InputError):
     """A workload that makes no sense; the message names the place, the field and the mend."""
 
 

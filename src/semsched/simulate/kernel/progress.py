@@ -59,11 +59,21 @@ def load_of(s: State, id: int) -> int:
 
 @compiled
 def finish_done(s: State) -> None:
+    num_done = s.vars[0].num_done
     for i in range(s.decoding[0], 0, -1):
-        id = s.decoding[i]
-        request = s.requests[id]
+        request = s.requests[s.decoding[i]]
         if request.emitted == request.output_tokens:
-            finish(s, id)
+            if s.vars[0].num_done == num_done:
+                record_point(s)
+            finish(s, s.decoding[i])
+    if s.vars[0].num_done > num_done:
+        record_point(s)
+
+
+@compiled
+def record_point(s: State) -> None:
+    v = s.vars[0]
+    record(s.points, s.cursor, v.now, v.num_tokens, num_running(s), num_idle(s))
 
 
 @compiled
@@ -88,4 +98,4 @@ def note_change(s: State) -> None:
         request = s.requests[running(s, i)]
         if np.isnan(request.started_at):
             request.started_at = v.now
-    record(s.points, s.cursor, v.now, v.num_tokens, num_running(s), num_idle(s))
+    record_point(s)

@@ -35,8 +35,12 @@ def enter(s: State, cost: StepCost, id: int) -> None:
     longest = request.prompt_tokens + request.max_output_tokens
     if blocks_for(s, longest) > v.num_blocks:
         v.num_refused += 1
-    else:
-        wait(s, cost, id)
+        return
+    if not v.num_tiers:
+        v.num_tiers, v.first_tier = 1, request.tier
+    elif request.tier != v.first_tier:
+        v.num_tiers = 2
+    wait(s, cost, id)
 
 
 @compiled
@@ -44,8 +48,8 @@ def fill(s: State, cost: StepCost) -> None:
     v = s.vars[0]
     if v.settled and not v.finish_guard:
         return
-    v.settled = 1
     if not num_idle(s):
+        v.settled = 1
         return
     refresh(s, cost)
     fresh = v.backfill or prefill_leads(s)
@@ -65,9 +69,18 @@ def prefill_leads(s: State) -> bool:
     if s.paused[0] and ranks_before(s.requests, s.paused[1], leader):
         return False
     for i in range(num_running(s)):
-        if ranks_before(s.requests, running(s, i), leader):
+        if is_ahead(s, running(s, i), leader):
             return False
     return can_seat(s, leader)
+
+
+@compiled
+def is_ahead(s: State, a: int, b: int) -> bool:
+    """Whether a is better than b by tier or, without tiers, by value."""
+    one, other = s.requests[a], s.requests[b]
+    if s.vars[0].num_tiers > 1:
+        return one.tier < other.tier
+    return one.value < other.value
 
 
 @compiled

@@ -39,6 +39,8 @@ VARS = np.dtype(
         ("num_tokens", "i8"),
         ("unsaved_tokens", "i8"),
         ("changed", "i8"),  # somebody took or left a seat since the last step
+        ("num_tiers", "i8"),  # 0, 1, or 2 for several
+        ("first_tier", "f8"),
         ("settled", "i8"),  # nobody can be seated until something changes
         ("stretch_at", "f8"),  # start, length and line of the present run of pure decode steps
         ("stretch_steps", "i8"),
@@ -165,6 +167,7 @@ def _blank_vars(profile: EngineProfile, scheduling: Scheduling) -> NDArray[np.vo
     vars = np.zeros(1, dtype=VARS)
     settings = scheduling.model_dump(exclude={"restore"})
     settings["chunked"] = settings.pop("batching") == "chunked"
+    settings["backfill"] |= settings["chunked"]
     settings["preemption"] = {"rank": BY_RANK, "class": BY_CLASS, "off": NEVER}[
         scheduling.preemption
     ]

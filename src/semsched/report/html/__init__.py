@@ -1,0 +1,7 @@
+"""One HTML file that shows the results of a study, and its figures as pictures."""
+
+from semsched.report.html.images import write_pngs
+from semsched.report.html.page import write_report
+from semsched.report.html.picture import ReportError
+
+__all__ = ["ReportError", "write_pngs", "write_report"]

@@ -1,0 +1,234 @@
+"""Experiment: a question put to many simulations, read from a TOML file.
+
+    title = "How load shapes latency"
+    x = "max_concurrent_user_requests"   # the setting to draw along
+
+    [settings]                           # the same everywhere
+    gap_num = 20
+
+    [[grid]]                             # every combination; several grids are united
+    policy = ["fcfs", "semantic"]
+    user_request_gap = [0.01, 0.1]
+    max_concurrent_user_requests = [5, 20]
+
+Keys are the settings of `study/settings.py` and `Scheduling`, and `policy`. A key `a+b` gives
+both settings the same value. `num_seeds` repeats everything under so many seeds.
+"""
+
+import hashlib
+import itertools
+import json
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from importlib.resources import files
+from pathlib import Path
+from typing import Annotated, Any, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from semsched.errors import InputError
+from semsched.policy import load_policy
+from semsched.study.scenario import Scenario, scenario_from
+
+EXPERIMENTS = files("semsched.study") / "experiments"
+
+Values = list[Any]
+
+
+class ExperimentError(InputError):
+    """An experiment that cannot be run; the message names the file and the key."""
+
+
+class Question(BaseModel):
+    """What to look for: the least `setting` with which a class does well enough."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    least: str
+    urgency: Annotated[str, Field(pattern="^(all|[0-4])$")] = "0"
+    metric: str = "slo_attainment"
+    at_least: float = 0.99
+    says: str
+    """The answer as a sentence, with {policy} and {value}."""
+
+
+class Experiment(BaseModel):
+    """A grid of simulations. Frozen; unknown keys are errors."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    text: str
+    """The file itself."""
+    title: str
+    description: str = ""
+    x: str | None = None
+    num_seeds: Annotated[int, Field(gt=0, le=10_000)] = 5
+    settings: dict[str, Any] = {}
+    grid: Annotated[list[dict[str, Any]], Field(min_length=1)]
+    timeline: dict[str, Any] | None = None
+    """Settings of a small case whose every step is drawn, under the first and last policy."""
+    question: Question | None = None
+
+    @cached_property
+    def axes(self) -> list[str]:
+        """Settings that differ between cells, in order of appearance; not policy and seed."""
+        values: dict[str, set[str]] = {}
+        for cell in self._combinations():
+            for key, value in cell.items():
+                if key != "policy":
+                    values.setdefault(key.split("+")[0], set()).add(json.dumps(value))
+        return [key for key, seen in values.items() if len(seen) > 1]
+
+    @cached_property
+    def policies(self) -> list[str]:
+        """All policies, in order of appearance."""
+        return list(dict.fromkeys(cell["policy"] for cell in self._combinations()))
+
+    def tasks(self) -> list["Task"]:
+        """All that is to be simulated: a scenario each, with the policies to try on it."""
+        tasks: dict[str, Task] = {}
+        for seed in range(self.num_seeds):
+            for cell in self._combinations():
+                settings = {**self.settings, **_split(cell), "seed": seed}
+                policy = settings.pop("policy")
+                task = Task(settings, {axis: settings.get(axis) for axis in self.axes}, (policy,))
+                known = tasks.get(task.key)
+                tasks[task.key] = task if known is None else known.also(policy)
+        return list(tasks.values())
+
+    @model_validator(mode="after")
+    def _makes_sense(self) -> Self:
+        cells = list(self._combinations())
+        if not cells:
+            raise ValueError("grid: an empty list leaves nothing to simulate")
+        if not all("policy" in cell for cell in cells):
+            raise ValueError("grid: policy is missing")
+        if self.x is not None and self.x not in self.axes:
+            raise ValueError(f"x: {self.x} does not vary in the grid")
+        twice = {key for cell in cells for key in _split(cell)} & self.settings.keys()
+        if twice:
+            raise ValueError(f"{min(twice)} stands in the settings and in a grid")
+        return self
+
+    def _combinations(self) -> Iterator[dict[str, Any]]:
+        for grid in self.grid:
+            columns = [value if isinstance(value, list) else [value] for value in grid.values()]
+            for combination in itertools.product(*columns):
+                yield dict(zip(grid, combination, strict=True))
+
+
+@dataclass(frozen=True)
+class Task:
+    """One scenario under some policies: what a worker does at a time."""
+
+    settings: Mapping[str, Any]
+    axes: Mapping[str, Any]
+    policies: tuple[str, ...]
+
+    def also(self, policy: str) -> Self:
+        """The same scenario under one policy more."""
+        return type(self)(self.settings, self.axes, (*self.policies, policy))
+
+    def without(self, cells: set[str]) -> Self:
+        """The same without the policies whose cells are done."""
+        left = tuple(policy for policy in self.policies if self.cell(policy) not in cells)
+        return type(self)(self.settings, self.axes, left)
+
+    @cached_property
+    def key(self) -> str:
+        """The scenario by a name that is the same in every run."""
+        return json.dumps(self.settings, sort_keys=True)
+
+    def cell(self, policy: str) -> str:
+        """The name of one simulation, the same in every run."""
+        return hashlib.sha256(f"{policy} {self.key}".encode()).hexdigest()[:16]
+
+    def scenario(self) -> Scenario:
+        """The scenario; raises ValidationError if a setting is wrong."""
+        return scenario_from(self.settings)
+
+
+def shipped_experiments() -> list[str]:
+    """Names of the experiments that come with the package."""
+    return sorted(path.name.removesuffix(".toml") for path in EXPERIMENTS.iterdir())
+
+
+def load_experiment(
+    name: str, *, num_seeds: int | None = None, overrides: Sequence[str] = ()
+) -> Experiment:
+    """A shipped experiment by its name, or one from a TOML file by its path.
+
+    `overrides` are settings as `key=value` (a TOML value, or plain text) that hold in all cells.
+    Raises ExperimentError with one line that names file and key.
+    """
+    text = _read(name)
+    try:
+        data = tomllib.loads(text)
+        if num_seeds is not None:
+            data["num_seeds"] = num_seeds
+        _override(data, overrides)
+        experiment = Experiment.model_validate({**data, "name": Path(name).stem, "text": text})
+    except tomllib.TOMLDecodeError as error:
+        raise ExperimentError(f"{name}: not TOML: {error}") from error
+    except ValidationError as error:
+        raise ExperimentError(f"{name}: {_first(error)}") from error
+    _check(name, experiment)
+    return experiment
+
+
+def _read(name: str) -> str:
+    shipped = EXPERIMENTS / f"{name}.toml"
+    if shipped.is_file():
+        return shipped.read_text("utf-8")
+    if not name.endswith(".toml"):
+        known = ", ".join(shipped_experiments())
+        raise ExperimentError(f"{name}: not known: use one of {known}, or a path to a .toml file")
+    try:
+        return Path(name).read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ExperimentError(f"{name}: cannot be read: {error}") from error
+
+
+def _override(data: dict[str, Any], overrides: Sequence[str]) -> None:
+    for override in overrides:
+        key, equals, value = override.partition("=")
+        if not equals:
+            raise ExperimentError(f"{override!r}: must be key=value")
+        for grid in data.get("grid", []):
+            grid.pop(key, None)
+        data.setdefault("settings", {})[key] = _toml_value(value)
+
+
+def _toml_value(text: str) -> Any:
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+def _check(name: str, experiment: Experiment) -> None:
+    """Everything that can be known before the first simulation."""
+    try:
+        for policy in experiment.policies:
+            load_policy(policy)
+        first_seed = experiment.model_copy(update={"num_seeds": 1})
+        for engine in {task.scenario().engine for task in first_seed.tasks()}:
+            engine.profile()
+    except ValidationError as error:
+        raise ExperimentError(f"{name}: {_first(error)}") from error
+    except InputError as error:
+        raise ExperimentError(f"{name}: {error}") from error
+
+
+def _split(cell: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for keys, value in cell.items() for key in keys.split("+")}
+
+
+def _first(error: ValidationError) -> str:
+    first = error.errors(include_url=False)[0]
+    key = ".".join(str(part) for part in first["loc"])
+    message = first["msg"].removeprefix("Value error, ")
+    return f"{key}: {message}" if key else message
