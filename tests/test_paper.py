@@ -7,9 +7,12 @@ import pytest
 
 from semsched.cli import main
 from semsched.core.profile import load_profile
+from semsched.core.scheduling import Scheduling
 from semsched.policy import POLICIES
 from semsched.simulate import simulate
 from semsched.simulate.metrics import summarise
+from semsched.study.scenario import Scenario
+from semsched.study.settings import WorkloadSettings
 from semsched.workload import paper
 
 COMMANDS = {
@@ -62,3 +65,15 @@ def test_the_orientation_figures() -> None:
     for policy, total in expected.items():
         run = simulate(requests, load_profile("A100_4B"), POLICIES[policy])
         assert summarise(run)["paper_waiting_time_sum"] == pytest.approx(total, rel=0.03)
+
+
+@pytest.mark.parametrize(
+    ("policy", "total"), [("semantic", 24488), ("sjf", 19493), ("pjf", 25791), ("fcfs", 34819)]
+)
+def test_without_backfill_the_papers_own_totals_come_out(policy: str, total: int) -> None:
+    """What its code prints for the largest case of the notes (A100_4B, bursts up to 50)."""
+    requests = Scenario(
+        workload=WorkloadSettings(user_request_gap=0.01, max_concurrent_user_requests=50)
+    ).requests()
+    run = simulate(requests, load_profile("A100_4B"), POLICIES[policy], Scheduling(backfill=False))
+    assert summarise(run)["paper_waiting_time_sum"] == pytest.approx(total, rel=0.06)

@@ -248,7 +248,7 @@ def test_a_policy_that_fails_for_one_class_only_is_caught() -> None:
     def forgetful(request: Request) -> Rank:
         return Rank([0, 1, 2, 3][request.urgency], 0, 0)
 
-    with pytest.raises(PolicyError, match=r"policy raised IndexError.*urgency=4"):
+    with pytest.raises(PolicyError, match=r"forgetful raised IndexError.*urgency=4"):
         check_policy(forgetful)
 
 

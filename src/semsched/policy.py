@@ -5,6 +5,7 @@ built-in ones read only plain fields, so the same line ranks one request or, giv
 the same columns as arrays, a whole workload at once (`@columnwise`).
 """
 
+import copy
 import importlib
 import math
 from collections.abc import Callable, Mapping
@@ -94,8 +95,8 @@ POLICIES: Mapping[str, Policy] = {
 def load_policy(name: str) -> Policy:
     """A built-in policy by its name, or a user's as `package.module:attribute`.
 
-    A class is instantiated without arguments, so that a policy may keep state.
-    Raises PolicyError with one line that says what is wrong.
+    A policy may keep state: a class is instantiated without arguments, an instance is copied,
+    so that each call gives one that has ranked nothing yet. Raises PolicyError with one line.
     """
     if name in POLICIES:
         return POLICIES[name]
@@ -104,28 +105,46 @@ def load_policy(name: str) -> Policy:
         known = ", ".join(POLICIES)
         raise PolicyError(f"unknown policy {name!r}: use one of {known}, or package.module:name")
     try:
-        policy = getattr(importlib.import_module(module_name), attribute)
-        policy = policy() if isinstance(policy, type) else policy
-    except Exception as error:  # whatever a user's module does when it is imported
+        found = getattr(importlib.import_module(module_name), attribute)
+        tried, fresh = _new(found), _new(found)
+    except (Exception, SystemExit) as error:  # whatever a user's module does
         raise PolicyError(f"cannot load policy {name!r}: {error!r}") from error
-    check_policy(policy)
-    return policy  # type: ignore[no-any-return]
+    check_policy(tried)
+    return fresh
+
+
+def _new(found: Any) -> Policy:
+    return found() if isinstance(found, type) else copy.deepcopy(found)  # type: ignore[no-any-return]
 
 
 def check_policy(policy: Policy) -> None:
     """Public conformance check: raise PolicyError unless `policy` keeps the contract.
 
     It is tried on requests of every class, short and long, early and late. A rank must be a
-    `Rank` of finite numbers with slope >= 0, and ranking must not change the request.
+    `Rank` of finite numbers with slope >= 0. A policy with state remembers the trial.
     """
     if not callable(policy):
         raise PolicyError(f"a policy must be callable as policy(request) -> Rank, got {policy!r}")
     for request in _samples():
-        try:
-            rank = policy(request)
-        except Exception as error:
-            raise PolicyError(f"policy raised {error!r} for {request}") from error
+        ask(policy, request)
+
+
+def ask(policy: Policy, request: Request) -> Rank:
+    """The rank of `request`; raises PolicyError if the policy fails or breaks the contract."""
+    try:
+        rank = policy(request)
+    except (Exception, SystemExit) as error:
+        raise PolicyError(f"{name_of(policy)} raised {error!r} for {request}") from error
+    try:
         check_rank(rank, request)
+    except PolicyError as error:
+        raise PolicyError(f"{name_of(policy)}: {error}") from error
+    return rank
+
+
+def name_of(policy: Policy) -> str:
+    """What to call a policy: the name of the function or of the class."""
+    return str(getattr(policy, "__name__", type(policy).__name__))
 
 
 def check_rank(rank: object, request: Request) -> None:

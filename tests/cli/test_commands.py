@@ -51,6 +51,7 @@ RUN_KEYS = GROUP_KEYS | {
     "recomputed_tokens",
     "swapped_tokens",
     "makespan_s",
+    "weighted_latency_mean",
     "wall_s",
     "requests_per_wall_second",
 }

@@ -5,7 +5,14 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from semsched.report.files import OutputError, check_output, write_json, write_rows, write_series
+from semsched.report.files import (
+    OutputError,
+    check_output,
+    replacing,
+    write_json,
+    write_rows,
+    write_series,
+)
 from tests.simulate.test_metrics import make_run
 
 RUN = make_run([3.0, 9.0, 13.0])
@@ -30,16 +37,33 @@ def test_rows_are_led_by_their_policy(tmp_path: Path, suffix: str) -> None:
     assert read["finished_at"].to_list() == [3.0, 9.0, 13.0] * 2
 
 
-def test_nothing_half_written_takes_the_place_of_a_file(tmp_path: Path) -> None:
-    path = tmp_path / "runs.json"
-    path.write_text("old")
-    with pytest.raises(ValueError, match="Out of range float"):
-        write_json(path, {}, [{"e2e_mean": float("nan")}])
-    (tmp_path / "rows.csv").mkdir()
-    with pytest.raises(OutputError, match=r"rows\.csv: cannot be written"):
-        write_rows(tmp_path / "rows.csv", RUNS)
-    assert path.read_text() == "old"
-    assert sorted(tmp_path.iterdir()) == [tmp_path / "rows.csv", path]
+def test_files_take_their_places_together_or_not_at_all(tmp_path: Path) -> None:
+    old, new = tmp_path / "runs.json", tmp_path / "rows.csv"
+    old.write_text("old")
+
+    def half() -> None:
+        with replacing([old, new]) as parts:
+            write_json(parts[old], {}, [])
+            write_rows(tmp_path / "nowhere" / "rows.csv", RUNS)
+
+    with pytest.raises(OutputError, match=r"runs\.json.*rows\.csv: cannot be written"):
+        half()
+    assert old.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [old]
+    with replacing([old, new]) as parts:
+        write_json(parts[old], {}, [])
+        write_rows(parts[new], RUNS)
+        assert old.read_text() == "old"
+    assert json.loads(old.read_text())["runs"] == []
+    assert sorted(tmp_path.iterdir()) == [new, old]
+
+
+def test_a_disk_that_is_full_is_one_line(tmp_path: Path) -> None:
+    """Whoever writes: Python, or polars in its own words."""
+    path = tmp_path / "rows.parquet"
+    with pytest.raises(OutputError, match="cannot be written"), replacing([path]):
+        raise pl.exceptions.ComputeError("No space left on device (os error 28)")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_series_are_written(tmp_path: Path) -> None:
@@ -54,7 +78,8 @@ def test_series_are_written(tmp_path: Path) -> None:
         ("rows.xlsx", r"rows\.xlsx: must end in \.csv or \.parquet"),
         ("nowhere/rows.csv", r"rows\.csv: no such folder"),
         ("folder.csv", r"folder\.csv: exists and is not a regular file"),
-        ("link.csv", r"link\.csv: exists and is not a regular file"),
+        ("link.csv", r"link\.csv: is a link: name the file itself"),
+        ("n" * 300 + ".csv", r"n\.csv: cannot be written: .*too long"),
     ],
 )
 def test_an_output_is_checked_before_the_work(tmp_path: Path, name: str, says: str) -> None:

@@ -7,7 +7,6 @@ import pytest
 
 from semsched.core.scheduling import Scheduling
 from semsched.policy import POLICIES
-from semsched.report.files import OutputError
 from semsched.report.trace_events import COLOURS, write_trace_events
 from semsched.simulate import simulate
 from semsched.simulate.timeline import STATE, timeline
@@ -101,10 +100,3 @@ def test_each_state_has_a_colour_of_its_own() -> None:
     assert list(COLOURS) == STATE.categories.to_list()
     assert len(set(COLOURS.values())) == len(COLOURS)
     assert set(TIMELINE["state"]) == set(COLOURS)
-
-
-def test_a_file_that_cannot_be_written_is_left_alone(tmp_path: Path) -> None:
-    (tmp_path / "trace.json").mkdir()
-    with pytest.raises(OutputError, match=r"trace\.json: cannot be written"):
-        write_trace_events(tmp_path / "trace.json", TIMELINE, RUN)
-    assert [path.name for path in tmp_path.iterdir()] == ["trace.json"]

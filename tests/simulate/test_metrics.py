@@ -1,4 +1,5 @@
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -97,6 +98,23 @@ def test_the_run_as_a_whole() -> None:
     assert (summary["num_preemptions"], summary["num_evictions"]) == (3, 4)
     assert (summary["recomputed_tokens"], summary["swapped_tokens"]) == (5, 7)
     assert (summary["wall_s"], summary["requests_per_wall_second"]) == (0.5, 6.0)
+
+
+def test_latency_weighted_by_class() -> None:
+    summary = summarise(make_run([3.0, 9.0, 13.0]))  # E2E 2 and 7 of class 0, 10 of class 3
+    weighted = (16 * 2 + 16 * 7 + 2 * 10) / (16 + 16 + 2)
+    assert summary["weighted_latency_mean"] == pytest.approx(weighted)
+    summary = summarise(make_run([3.0, np.nan, 13.0], num_refused=1))
+    assert summary["weighted_latency_mean"] == pytest.approx((16 * 2 + 2 * 10) / (16 + 2))
+    assert summarise(make_run([np.nan] * 3, num_refused=3))["weighted_latency_mean"] is None
+
+
+def test_the_memory_of_all_replicas_counts() -> None:
+    one = make_run([3.0, 9.0, 13.0])
+    two, one_summary = summarise(replace(one, num_replicas=2)), summarise(one)
+    for name in ("kv_utilisation_mean", "kv_utilisation_peak"):
+        assert two[name] == one_summary[name] / 2
+    assert two["batch_size_mean"] == one_summary["batch_size_mean"]
 
 
 def test_slowdown_is_one_for_a_request_that_runs_as_if_alone() -> None:

@@ -49,9 +49,11 @@ def test_grids_are_products_and_are_united(tmp_path: Path) -> None:
 
 
 def test_a_joint_key_sets_both_and_is_one_axis(tmp_path: Path) -> None:
-    joint = GOOD.replace("load = [0.5, 0.9]", 'load = 0.9\n"gap_num+ranks" = [2, 3]')
-    experiment = load(tmp_path, joint.replace('"poisson"', '"paper"').replace("num_requests", "x"))
-    del experiment
+    latencies = '"priority_predictor_latency+length_predictor_latency" = [0.1, 0.2]'
+    experiment = load(tmp_path, GOOD.replace("max_num_seqs = [8, 16]", latencies))
+    assert experiment.axes == ["load", "priority_predictor_latency"]
+    last = experiment.tasks()[-1].settings
+    assert last["priority_predictor_latency"] == last["length_predictor_latency"] == 0.2
 
 
 @pytest.mark.parametrize("name", shipped_experiments())

@@ -67,7 +67,7 @@ def test_formats(
     outputs: list[int],
     lines: list[int],
 ) -> None:
-    workload, found = read_trace(write(tmp_path, content))
+    workload, found, _ = read_trace(write(tmp_path, content))
     assert workload.name == "trace.csv"
     assert workload.arrived_at.tolist() == pytest.approx(arrived_at)
     assert workload.prompt_tokens.tolist() == prompts
@@ -100,7 +100,7 @@ def test_plain_round_trip(
     else:
         content = "\n".join(json.dumps(dict(zip(names, row, strict=True))) for row in rows)
     path = write(tmp_path_factory.mktemp("trace"), content, f"trace.{suffix}")
-    workload, lines = read_trace(path)
+    workload, lines, _ = read_trace(path)
     order = sorted(range(len(rows)), key=lambda row: rows[row][0])
     first_line = 2 if suffix == "csv" else 1
     assert lines.tolist() == [row + first_line for row in order]
@@ -117,10 +117,10 @@ def columns(workload: Workload, names: list[str]) -> list[tuple[float | str, ...
 
 def test_unsorted_rows_are_sorted_stably_and_blank_lines_counted(tmp_path: Path) -> None:
     path = write(tmp_path, plain("7,1,9", "", "5,2,9", "7,3,9", "5,4,9", ""))
-    workload, lines = read_trace(path)
+    workload, lines, _ = read_trace(path)
     assert workload.prompt_tokens.tolist() == [2, 4, 1, 3]
     assert lines.tolist() == [4, 6, 2, 5]
-    first, lines = read_trace(path, max_requests=3)
+    first, lines, _ = read_trace(path, max_requests=3)
     assert first.prompt_tokens.tolist() == [2, 4, 1]
     assert lines.tolist() == [4, 6, 2]
 
@@ -131,7 +131,7 @@ def test_missing_urgency_is_drawn_by_the_mix(tmp_path: Path) -> None:
     assert (drawn == again).all()
     assert (drawn != other).any()
     assert set(drawn.tolist()) == {0, 1, 2, 3, 4}
-    workload, _ = read_trace(path, mix=(0, 0, 1, 0, 0))
+    workload, _, _ = read_trace(path, mix=(0, 0, 1, 0, 0))
     assert set(workload.urgency.tolist()) == {2}
 
 
@@ -274,7 +274,7 @@ def test_bad_parameters_are_named(tmp_path: Path, settings: dict[str, int], mess
     ],
 )
 def test_real_traces(name: str, num_requests: int, last_line: int) -> None:
-    workload, lines = read_trace(DATA / name)
+    workload, lines, _ = read_trace(DATA / name)
     assert len(workload) == num_requests
     assert lines[-1] == last_line
     assert 3400 < workload.arrived_at[-1] < 3600

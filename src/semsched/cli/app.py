@@ -3,6 +3,7 @@
 Heavy imports (the simulator, polars) happen inside the commands, so that help is instant.
 """
 
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -33,13 +34,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line (without the program's name) and return its exit code."""
     try:
         code = app(arguments, prog_name="semsched", standalone_mode=False) or 0
+        if sys.stdout is not None:
+            sys.stdout.flush()
     except typer.TyperException as error:
-        message = " ".join(error.format_message().split())
-        print(f"semsched: error: {message}", file=sys.stderr)
-        return error.exit_code
+        return _fail(" ".join(error.format_message().split()), error.exit_code)
+    except BrokenPipeError:  # the reader has seen enough
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123
+        return 0
+    except OSError as error:
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123
+        return _fail(str(error), 2)
     if code == INTERRUPTED:
         print("semsched: interrupted", file=sys.stderr)
     return int(code)
+
+
+def _fail(message: str, code: int) -> int:
+    print(f"semsched: error: {message}", file=sys.stderr)
+    return code
 
 
 def _show_version(wanted: bool) -> None:

@@ -1,5 +1,6 @@
 """The commands: read everything, check everything, simulate, show, write."""
 
+import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -14,6 +15,7 @@ from semsched.cli.errors import Failure
 from semsched.cli.options import OutputOptions
 from semsched.cli.progress import progress_bar
 from semsched.core.profile import EngineProfile
+from semsched.core.scheduling import Scheduling
 from semsched.errors import InputError
 from semsched.policy import Policy, load_policy
 from semsched.report import files, table
@@ -47,6 +49,7 @@ def simulate(task: Task, policy: str) -> None:
         console = _console()
         console.print(table.class_table(summary, f"{policy}: {title}"))
         console.print(table.totals_line(summary), highlight=False)
+        _warn_of_refusals([summary])
 
 
 def compare(task: Task, policies: Sequence[str]) -> None:
@@ -56,20 +59,21 @@ def compare(task: Task, policies: Sequence[str]) -> None:
     with one_line_errors():
         title, summaries = _run(task, policies)
         _console().print(table.comparison_table(summaries, title))
+        _warn_of_refusals(summaries)
 
 
 def _run(task: Task, names: Sequence[str]) -> tuple[str, list[Summary]]:
     """What is simulated, in words, and a summary per policy; the files are written."""
-    _check_outputs(task.output)
+    _check_outputs(task)
+    _check_flags(task.scenario.scheduling)
     policies = _load_policies(names)
     profile, workload = task.scenario.engine.profile(), task.scenario.requests()
     if task.output.trace_file:
         _check_traceable(workload)
         policies = {name: _repeatable(policy) for name, policy in policies.items()}
     summaries, runs = _simulate_all(task, workload, profile, policies)
-    if task.output.trace_file:
-        _write_trace(task.output.trace_file, workload, policies, runs)
-    _write(task.output, _describe(task, workload), summaries, runs)
+    with files.replacing(_paths(task.output)) as parts:
+        _write(task, parts, workload, profile, policies, summaries, runs)
     scheduling = task.scenario.scheduling
     title = (
         f"{len(workload)} requests ({workload.name}) on {profile.name}, "
@@ -79,9 +83,26 @@ def _run(task: Task, names: Sequence[str]) -> tuple[str, list[Summary]]:
 
 
 def _load_policies(names: Sequence[str]) -> Mapping[str, Policy]:
-    # a user's module lies where the command is run; an installed script does not look there
-    sys.path.insert(0, str(Path.cwd()))
+    if any(":" in name for name in names):
+        # a user's module lies where the command is run; an installed script does not look there
+        sys.path.insert(0, str(Path.cwd()))
     return {name: load_policy(name) for name in names}
+
+
+def _check_flags(scheduling: Scheduling) -> None:
+    """A flag that changes nothing is a misunderstanding."""
+    given = scheduling.model_fields_set
+    without_effect = {
+        "max_num_batched_tokens": scheduling.batching == "alternate",
+        "backfill": scheduling.batching == "chunked",
+        "max_preemptions": scheduling.preemption == "off",
+        "finish_guard": scheduling.preemption == "off",
+    }
+    for name in given & without_effect.keys():
+        if without_effect[name]:
+            flag = name.replace("_", "-")
+            where = "batching" if name in ("backfill", "max_num_batched_tokens") else "preemption"
+            raise Failure(f"--{flag} has no effect with --{where} {getattr(scheduling, where)}")
 
 
 def _simulate_all(
@@ -106,18 +127,21 @@ def _simulate_all(
     return summaries, runs
 
 
-def _check_outputs(output: OutputOptions) -> None:
+def _paths(output: OutputOptions) -> list[Path]:
     given = (output.json_path, output.rows, output.series, output.trace_file)
-    paths = [path.resolve() for path in given if path]
-    if len(set(paths)) < len(paths):
-        raise Failure("--json, --rows, --series and --trace-file need a file each")
-    if output.trace_file:
-        files.check_output(output.trace_file, (".json",))
-    if output.json_path:
-        files.check_output(output.json_path)
-    for path in (output.rows, output.series):
-        if path:
-            files.check_output(path, files.TABLE_SUFFIXES)
+    return [path for path in given if path is not None]
+
+
+def _check_outputs(task: Task) -> None:
+    output = task.output
+    read = [task.scenario.workload.trace or "", task.scenario.engine.setting]
+    used = [os.path.realpath(path) for path in [*map(str, _paths(output)), *read]]
+    if len(set(used)) < len(used):
+        raise Failure("--json, --rows, --series and --trace-file need a file each, not one read")
+    for path in _paths(output):
+        is_table = path in (output.rows, output.series)
+        is_trace = path == output.trace_file
+        files.check_output(path, files.TABLE_SUFFIXES if is_table else (".json",) * is_trace)
 
 
 def _check_traceable(workload: Workload) -> None:
@@ -133,29 +157,29 @@ def _repeatable(policy: Policy) -> Policy:
     return policy if getattr(policy, "columnwise", False) else cache(policy)
 
 
-def _write_trace(
-    path: Path, workload: Workload, policies: Mapping[str, Policy], runs: Sequence[Run]
-) -> None:
-    """Serve the workload once more, step by step, to see who does what when."""
-    [policy], [run] = policies.values(), runs
-    write_trace_events(path, timeline(workload, run.profile, policy, run.scheduling), run)
-
-
 def _write(
-    output: OutputOptions,
-    workload: Mapping[str, Any],
+    task: Task,
+    parts: Mapping[Path, Path],
+    workload: Workload,
+    profile: EngineProfile,
+    policies: Mapping[str, Policy],
     summaries: Sequence[Summary],
     runs: Sequence[Run],
 ) -> None:
+    output = task.output
     if output.rows:
-        files.write_rows(output.rows, runs)
+        files.write_rows(parts[output.rows], runs)
     if output.series:
-        files.write_series(output.series, runs)
+        files.write_series(parts[output.series], runs)
     if output.json_path:
-        files.write_json(output.json_path, workload, summaries)
+        files.write_json(parts[output.json_path], _describe(task, workload, profile), summaries)
+    if output.trace_file:  # served once more, step by step, to see who does what when
+        [policy], [run] = policies.values(), runs
+        lives = timeline(workload, profile, policy, run.scheduling)
+        write_trace_events(parts[output.trace_file], lives, run)
 
 
-def _describe(task: Task, workload: Workload) -> dict[str, Any]:
+def _describe(task: Task, workload: Workload, profile: EngineProfile) -> dict[str, Any]:
     """What was run, with all it takes to run it again."""
     return {
         "name": workload.name,
@@ -164,11 +188,23 @@ def _describe(task: Task, workload: Workload) -> dict[str, Any]:
         "output_tokens_mean": float(workload.output_tokens.mean()),
         "last_arrival_s": float(workload.arrived_at[-1] - workload.arrived_at[0]),
         "settings": task.scenario.settings(),
+        "profile": profile.model_dump(),
     }
 
 
+def _warn_of_refusals(summaries: Sequence[Summary]) -> None:
+    refused = summaries[0]["num_refused"]
+    if refused:
+        print(
+            f"semsched: warning: {refused} of {summaries[0]['num_requests']} requests refused: "
+            "prompt and longest output are more than the KV cache holds",
+            file=sys.stderr,
+        )
+
+
 def _console() -> Console:
-    return Console(width=None if sys.stdout.isatty() else WIDTH)
+    is_terminal = sys.stdout is not None and sys.stdout.isatty()
+    return Console(width=None if is_terminal else WIDTH)
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from semsched.errors import InputError
 PROFILES = files("semsched.core") / "profiles"
 GIB = 2**30
 
-NonNegative = Annotated[FiniteFloat, Field(ge=0)]
+NonNegative = Annotated[FiniteFloat, Field(ge=0, le=1e6)]
 
 
 class ProfileError(InputError):
@@ -108,23 +108,31 @@ def load_profile(
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"])
-        raise ProfileError(f"profile {name}: {key}: {first['msg']}") from error
-    if profile.memory.num_blocks < 1:
-        raise ProfileError(
-            f"profile {name}: memory.weights_gib: {profile.memory.weights_gib} GiB of weights "
-            "leave no room for a KV block"
-        )
+        why = "unknown key" if first["type"] == "extra_forbidden" else first["msg"]
+        raise ProfileError(f"profile {name}: {key}: {why}") from error
+    _check(name, profile)
     return profile
 
 
+def _check(name: str, profile: EngineProfile) -> None:
+    """What no key can be blamed for alone."""
+    step, memory = profile.step_time, profile.memory
+    if not step.base + step.decode_seq + step.decode_context:
+        raise ProfileError(f"profile {name}: step_time: a decode step must take some time")
+    if memory.num_blocks < 1:
+        raise ProfileError(
+            f"profile {name}: memory: {memory.weights_gib} GiB of weights leave no room for a "
+            f"KV block of {memory.block_size} tokens"
+        )
+
+
 def _read(name: str) -> str:
-    shipped = PROFILES / f"{name}.toml"
-    if shipped.is_file():
-        return shipped.read_text("utf-8")
+    if name in shipped_profiles():
+        return (PROFILES / f"{name}.toml").read_text("utf-8")
     if name.endswith(".toml"):
         try:
             return Path(name).read_text("utf-8")
-        except (OSError, UnicodeDecodeError) as error:
+        except (OSError, ValueError) as error:
             raise ProfileError(f"profile {name}: cannot be read: {error}") from error
     known = ", ".join(shipped_profiles())
     raise ProfileError(f"profile {name}: not known: use one of {known}, or a path to a .toml file")

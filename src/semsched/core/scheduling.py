@@ -4,6 +4,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+MANY = 2**31 - 1
+
 
 class Scheduling(BaseModel):
     """How requests share an engine. Frozen; unknown keys are errors."""
@@ -16,7 +18,7 @@ class Scheduling(BaseModel):
         Field(description="alternate: a step is all prefill or all decode; chunked: mixed steps."),
     ] = "alternate"
     max_num_batched_tokens: Annotated[
-        int, Field(gt=0, description="Tokens in a step (chunked only).")
+        int, Field(gt=0, le=MANY, description="Tokens in a step (chunked only).")
     ] = 2048
     backfill: Annotated[
         bool,
@@ -26,11 +28,17 @@ class Scheduling(BaseModel):
         Literal["rank", "class", "off"],
         Field(
             description="Who may take a running request's seat: whoever ranks better, only a "
-            "more urgent class, or nobody."
+            "more urgent class that ranks better, or nobody."
         ),
     ] = "rank"
     max_preemptions: Annotated[
-        int, Field(ge=0, description="Times a request may lose its seat to a better one.")
+        int,
+        Field(
+            ge=0,
+            le=MANY,
+            description="Times a request may lose its seat to a better one; a shortage of KV "
+            "memory may still pause it.",
+        ),
     ] = 100
     restore: Annotated[
         Literal["cheaper", "swap", "recompute"],
@@ -38,7 +46,12 @@ class Scheduling(BaseModel):
     ] = "cheaper"
     finish_guard: Annotated[
         int,
-        Field(ge=0, description="A request with at most this many predicted tokens left keeps it."),
+        Field(
+            ge=0,
+            le=MANY,
+            description="A request with at most this many predicted tokens left keeps its seat, "
+            "until it outlives the prediction.",
+        ),
     ] = 0
 
     @model_validator(mode="after")

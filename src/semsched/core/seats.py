@@ -98,10 +98,22 @@ class Seats:
         """Give seats to the best waiting requests, as far as seats and memory go."""
         if self._settled and not self.scheduling.finish_guard:
             return
-        fresh = self._backfills or self._prefill_leads()
-        while (best := self._best_idle(fresh)) is not None and self._can_seat(best):
-            self._seat(best, now)
+        opened = self._backfills
+        while True:
+            opened = opened or self._prefill_leads()
+            if not self._seat_best(opened, now):
+                break
+        if not self._backfills:  # who needs no prefill may pass one who cannot be seated
+            while self._seat_best(False, now):
+                pass
         self._settled = True
+
+    def _seat_best(self, fresh: bool, now: float) -> bool:
+        best = self._best_idle(fresh)
+        if best is None or not self._can_seat(best):
+            return False
+        self._seat(best, now)
+        return True
 
     def pause(self, seq: Sequence, now: float) -> None:
         """Take the seat of `seq`; its KV stays until somebody needs the room."""

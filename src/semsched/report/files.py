@@ -26,8 +26,17 @@ def check_output(path: Path, suffixes: Sequence[str] = ()) -> None:
     """
     if suffixes and path.suffix not in suffixes:
         raise OutputError(f"{path}: must end in {' or '.join(suffixes)}")
+    try:
+        _check_place(path)
+    except (OSError, RuntimeError) as error:  # a name too long, links in a circle
+        raise OutputError(f"{path}: cannot be written: {error}") from error
+
+
+def _check_place(path: Path) -> None:
     # /dev/stdout is a link too: following it would replace the file behind a redirection
-    if path.is_symlink() or (path.exists() and not path.is_file()):
+    if path.is_symlink():
+        raise OutputError(f"{path}: is a link: name the file itself")
+    if path.exists() and not path.is_file():
         raise OutputError(f"{path}: exists and is not a regular file")
     folder = path.resolve().parent
     if not folder.is_dir():
@@ -36,13 +45,34 @@ def check_output(path: Path, suffixes: Sequence[str] = ()) -> None:
         raise OutputError(f"{path}: no permission to write in {folder}")
 
 
+@contextmanager
+def replacing(paths: Sequence[Path]) -> Iterator[dict[Path, Path]]:
+    """For each path a temporary file beside it; they take their places if the block succeeds.
+
+    If anything fails none of the paths is touched. Raises OutputError.
+    """
+    temporary = {
+        path: path.with_name(f".semsched-{os.getpid()}-{i}{path.suffix}")
+        for i, path in enumerate(paths)
+    }
+    try:
+        yield temporary
+        for path, part in temporary.items():
+            part.replace(path)
+    except (OSError, pl.exceptions.PolarsError) as error:
+        names = ", ".join(map(str, paths))
+        raise OutputError(f"{names}: cannot be written: {error}") from error
+    finally:
+        for part in temporary.values():
+            part.unlink(missing_ok=True)
+
+
 def write_json(
     path: Path, workload: Mapping[str, Any], summaries: Sequence[Mapping[str, Any]]
 ) -> None:
     """Write {"workload": what was run, "runs": one summary per policy}."""
     text = json.dumps({"workload": workload, "runs": summaries}, indent=2, allow_nan=False)
-    with replacing(path) as temporary:
-        temporary.write_text(text + "\n", "utf-8")
+    path.write_text(text + "\n", "utf-8")
 
 
 def write_rows(path: Path, runs: Sequence[Run]) -> None:
@@ -61,21 +91,7 @@ def _write_frame(path: Path, frames: Sequence[tuple[str, pl.DataFrame]]) -> None
         frame.select(pl.lit(policy, dtype=policies).alias("policy"), pl.all())
         for policy, frame in frames
     )
-    with replacing(path) as temporary:
-        if path.suffix == ".csv":
-            frame.write_csv(temporary)
-        else:
-            frame.write_parquet(temporary)
-
-
-@contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """A temporary file beside `path` that takes its place only if the block succeeds."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        yield temporary
-        temporary.replace(path)
-    except OSError as error:
-        raise OutputError(f"{path}: cannot be written: {error.strerror or error}") from error
-    finally:
-        temporary.unlink(missing_ok=True)
+    if path.suffix == ".csv":
+        frame.write_csv(path)
+    else:
+        frame.write_parquet(path)

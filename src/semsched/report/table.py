@@ -19,7 +19,7 @@ UNKNOWN = "-"
 
 def comparison_table(summaries: Sequence[Summary], title: str) -> Table:
     """One row per policy; the lowest latency of each column stands out."""
-    table = _table(title, "\n\npolicy", [header for header, _, _ in _COMPARED], gap=2)
+    table = _table(title, "\n\npolicy", [header for header, _, _ in _COMPARED], gap=2, least=8)
     columns = [_column(summaries, read, form) for _, read, form in _COMPARED]
     for position, summary in enumerate(summaries):
         table.add_row(Text(summary["policy"]), *(column[position] for column in columns))
@@ -28,7 +28,7 @@ def comparison_table(summaries: Sequence[Summary], title: str) -> Table:
 
 def class_table(summary: Summary, title: str) -> Table:
     """One run: a row per urgency class, and one for all requests."""
-    table = _table(title, "\nclass", [header for header, _, _ in _PER_CLASS], gap=1)
+    table = _table(title, "\nclass", [header for header, _, _ in _PER_CLASS], gap=1, least=6)
     table.caption, table.caption_justify = "E2E, TTFT and queue time in seconds", "left"
     for label, group in [*summary["by_urgency"].items(), ("all", summary)]:
         if label == "all":
@@ -51,14 +51,14 @@ def totals_line(summary: Summary) -> str:
     )
 
 
-def _table(title: str, first: str, headers: Sequence[str], gap: int) -> Table:
+def _table(title: str, first: str, headers: Sequence[str], gap: int, least: int) -> Table:
     table = Table(
         title=Text(title),  # brackets in a name are not markup
         title_justify="left",
         box=SIMPLE_HEAD,
         padding=(0, gap - 1, 0, 0),  # the box adds one
     )
-    table.add_column(first, overflow="fold", min_width=6, max_width=12)
+    table.add_column(first, overflow="fold", min_width=least, max_width=12)
     for header in headers:
         table.add_column(header, justify="right", no_wrap=True)
     return table

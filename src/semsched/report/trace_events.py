@@ -10,7 +10,6 @@ from typing import Any
 
 import polars as pl
 
-from semsched.report.files import replacing
 from semsched.request import NUM_CLASSES
 from semsched.simulate.run import Run
 
@@ -33,10 +32,7 @@ COLOURS = {
 
 
 def write_trace_events(path: Path, timeline: pl.DataFrame, run: Run) -> None:
-    """Write the intervals of `simulate.timeline` and the series of the run they belong to.
-
-    Raises OutputError if the file cannot be written; then it is left as it was.
-    """
+    """Write the intervals of `simulate.timeline` and the series of the run they belong to."""
     trace = {
         "displayTimeUnit": "ms",
         "otherData": {
@@ -47,8 +43,7 @@ def write_trace_events(path: Path, timeline: pl.DataFrame, run: Run) -> None:
         "traceEvents": [*_names(timeline), *_intervals(timeline), *_counters(run.series)],
     }
     text = json.dumps(trace, separators=(",", ":"), allow_nan=False)
-    with replacing(path) as temporary:
-        temporary.write_text(text + "\n", "utf-8")
+    path.write_text(text + "\n", "utf-8")
 
 
 def _names(timeline: pl.DataFrame) -> Iterator[Event]:

@@ -8,7 +8,7 @@ import numpy as np
 from semsched.core.cost import decode_time, prefill_time
 from semsched.core.profile import EngineProfile
 from semsched.core.scheduling import Scheduling
-from semsched.policy import Policy
+from semsched.policy import Policy, name_of
 from semsched.simulate.kernel import run_kernel
 from semsched.simulate.ranks import rank_workload
 from semsched.simulate.reference import run_reference
@@ -39,7 +39,7 @@ def simulate(
     served = ENGINES[engine](workload, ranks, profile, scheduling, progress)
     run = Run(
         workload=workload.name,
-        policy=policy_name or str(getattr(policy, "__name__", type(policy).__name__)),
+        policy=policy_name or name_of(policy),
         profile=profile,
         scheduling=scheduling,
         rows=rows_of(workload, served.outcome),

@@ -113,16 +113,10 @@ def simulate_fleet(
     if num_replicas == 1:
         return serve(workload, profile, policy, scheduling, progress=progress)
     shares = [np.flatnonzero(replica == r) for r in np.unique(replica)]
-    done = np.cumsum([0, *map(len, shares)]).tolist()
+    told = _tellers(progress, shares, len(workload))
     runs = [
-        serve(
-            _share(workload, ids),
-            profile,
-            policy,
-            scheduling,
-            progress=progress and _onwards(progress, before, len(workload)),
-        )
-        for ids, before in zip(shares, done, strict=False)
+        serve(_share(workload, ids), profile, policy, scheduling, progress=tell)
+        for ids, tell in zip(shares, told, strict=True)
     ]
     run = replace(
         runs[0],
@@ -142,9 +136,16 @@ def _share(workload: Workload, ids: Any) -> Workload:
     return replace(workload, **columns, tenant=tenant)
 
 
-def _onwards(progress: Progress, before: int, total: int) -> Progress:
-    """Progress within a share, told as progress within the whole."""
-    return lambda done, _: progress(before + done, total)
+def _tellers(progress: Progress | None, shares: list[Any], total: int) -> Iterator[Progress | None]:
+    """For each share, how to tell progress within it as progress within the whole."""
+    before = 0
+    for ids in shares:
+        yield progress and partial(_tell, progress, before, total)
+        before += len(ids)
+
+
+def _tell(progress: Progress, before: int, total: int, done: int, _: int) -> None:
+    progress(before + done, total)
 
 
 def _rows(runs: list[Run], shares: list[Any]) -> pl.DataFrame:

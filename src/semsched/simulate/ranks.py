@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from semsched.policy import Policy, check_rank
+from semsched.policy import Policy, PolicyError, ask, check_rank, name_of
 from semsched.request import Rank
 from semsched.workload.workload import Floats, Workload
 
@@ -24,13 +24,10 @@ def rank_workload(policy: Policy, workload: Workload) -> Ranks:
     A policy marked `columnwise` is asked once, for all. Raises PolicyError on an unusable rank.
     """
     if getattr(policy, "columnwise", False):
-        return _as_columns(policy(_beliefs(workload)), workload)
+        return _as_columns(policy, workload)
     ranks = np.empty((3, len(workload)))
     for id in np.argsort(workload.ready_at, kind="stable").tolist():
-        request = workload.request(id)
-        rank = policy(request)
-        check_rank(rank, request)
-        ranks[:, id] = rank
+        ranks[:, id] = ask(policy, workload.request(id))
     return Ranks(*ranks)
 
 
@@ -48,7 +45,11 @@ def _beliefs(workload: Workload) -> SimpleNamespace:
     )
 
 
-def _as_columns(rank: Rank, workload: Workload) -> Ranks:
+def _as_columns(policy: Policy, workload: Workload) -> Ranks:
+    try:
+        rank = policy(_beliefs(workload))
+    except (Exception, SystemExit) as error:
+        raise PolicyError(f"{name_of(policy)} raised {error!r} for whole columns") from error
     ranks = Ranks(
         *(np.ascontiguousarray(np.broadcast_to(c, len(workload)), dtype=np.float64) for c in rank)
     )

@@ -106,8 +106,6 @@ class Experiment(BaseModel):
             raise ValueError("grid: an empty list leaves nothing to simulate")
         if not all("policy" in cell for cell in cells):
             raise ValueError("grid: policy is missing")
-        if self.x is not None and self.x not in self.axes:
-            raise ValueError(f"x: {self.x} does not vary in the grid")
         twice = {key for cell in cells for key in _split(cell)} & self.settings.keys()
         if twice:
             raise ValueError(f"{min(twice)} stands in the settings and in a grid")
@@ -221,6 +219,8 @@ def _check(name: str, experiment: Experiment) -> None:
         raise ExperimentError(f"{name}: {_first(error)}") from error
     except InputError as error:
         raise ExperimentError(f"{name}: {error}") from error
+    if experiment.x is not None and experiment.x not in experiment.axes:
+        raise ExperimentError(f"{name}: x: {experiment.x} does not vary in the grid")
 
 
 def _split(cell: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """From settings to what is simulated: the workload, with what is believed of it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -19,7 +19,8 @@ from semsched.predict import (
 )
 from semsched.simulate import capacity
 from semsched.study.settings import EngineSettings, PredictorSettings, Settings, WorkloadSettings
-from semsched.workload import Workload, WorkloadError, synthetic, trace
+from semsched.workload import Workload, WorkloadError, read_trace, synthetic
+from semsched.workload.trace import Trace
 
 NUM_REQUESTS = 1000
 LOAD = 0.9
@@ -32,15 +33,17 @@ class Source:
     """Requests as they come from a generator or a file.
 
     `rate` is the mean arrival rate in requests/s, inf if all arrive at once; `load` the one
-    to bring it to if the user names none; `lines` the line of each request in its file;
-    `has_lengths` says that it comes with predicted output tokens, which stay as they are.
+    to bring it to if the user names none; `trace` the file, if it is one.
     """
 
     workload: Workload
     rate: float
     load: float | None = None
-    lines: trace.Lines | None = None
-    has_lengths: bool = False
+    trace: Trace | None = None
+
+    def has(self, field: str) -> bool:
+        """Whether the requests come with this field of their own."""
+        return self.trace is not None and field in self.trace.given
 
 
 class Scenario(Settings):
@@ -54,10 +57,11 @@ class Scenario(Settings):
     def requests(self) -> Workload:
         """The requests, and what is believed of them; raises WorkloadError with one line."""
         settings, profile = self.workload, self.engine.profile()
-        source = _read(settings.trace, settings) if settings.trace else _generate(settings)
+        source = _generate(settings) if settings.trace is None else _read(settings)
         _check_prompts(source, settings, profile)
         rate = _wanted_rate(source, settings, profile, self.scheduling.max_num_seqs)
-        workload = _believed(_at_rate(source, rate), settings, self.predictors, source.has_lengths)
+        workload = _limited(source, _at_rate(source, rate), profile)
+        workload = _believed(source, workload, settings, self.predictors)
         return delayed(workload, **_servers(self.predictors))
 
     def settings(self) -> dict[str, Any]:
@@ -102,23 +106,17 @@ def _generate(settings: WorkloadSettings) -> Source:
     return Source(workload, 1.0, LOAD)
 
 
-def _read(path: str, settings: WorkloadSettings) -> Source:
-    if path == "clinic":
-        workload = _first(trace.clinic(), settings.num_requests)
-        return Source(workload, _mean_rate(workload))
-    workload, lines = trace.read_trace(
-        path, mix=settings.urgency_mix, seed=settings.seed, max_requests=settings.num_requests
+def _read(settings: WorkloadSettings) -> Source:
+    assert settings.trace is not None, "asked before"  # noqa: S101
+    trace = read_trace(
+        settings.trace,
+        mix=settings.urgency_mix,
+        seed=settings.seed,
+        max_requests=settings.num_requests,
     )
-    # without a column of their own the predictions are the very column of the truth
-    has_lengths = workload.predicted_output_tokens is not workload.output_tokens
-    return Source(workload, _mean_rate(workload), lines=lines, has_lengths=has_lengths)
-
-
-def _first(workload: Workload, num_requests: int | None) -> Workload:
-    columns = {
-        field.name: getattr(workload, field.name)[:num_requests] for field in fields(workload)[1:]
-    }
-    return replace(workload, **columns)
+    if "urgency" in trace.given and "urgency_mix" in settings.model_fields_set:
+        raise WorkloadError(f"--urgency-mix has no effect: {settings.trace} has its own urgency")
+    return Source(trace.workload, _mean_rate(trace.workload), trace=trace)
 
 
 def _mean_rate(workload: Workload) -> float:
@@ -133,10 +131,10 @@ def _check_prompts(source: Source, settings: WorkloadSettings, profile: EnginePr
         return
     at = int(np.argmax(too_long))
     cache = f"the KV cache of {profile.name} ({profile.kv_tokens} tokens)"
-    if source.lines is not None:
+    if source.trace is not None:
         raise WorkloadError(
-            f"{settings.trace}, line {source.lines[at]}: prompt_tokens is {prompts[at]}, more than "
-            f"{cache} holds: leave the request out, or choose a --setting with more memory"
+            f"{settings.trace}, line {source.trace.lines[at]}: prompt_tokens is {prompts[at]}, "
+            f"more than {cache} holds: leave the request out, or choose a --setting with more memory"
         )
     raise WorkloadError(
         f"--max-prompt-length: a prompt of {prompts[at]} tokens is longer than {cache}: "
@@ -165,23 +163,29 @@ def _at_rate(source: Source, rate: float | None) -> Workload:
     return source.workload.arriving_at(source.workload.arrived_at * (source.rate / rate))
 
 
+def _limited(source: Source, workload: Workload, profile: EngineProfile) -> Workload:
+    """A request in a trace that declares no limit may run until the KV cache is full."""
+    if source.trace is None or source.has("max_output_tokens"):
+        return workload
+    room = np.maximum(profile.kv_tokens - workload.prompt_tokens, workload.output_tokens)
+    limit = np.minimum(workload.max_output_tokens, room).astype(np.int32)
+    return replace(workload, max_output_tokens=limit)
+
+
 def _believed(
-    workload: Workload,
-    settings: WorkloadSettings,
-    predictors: PredictorSettings,
-    has_lengths: bool,
+    source: Source, workload: Workload, settings: WorkloadSettings, predictors: PredictorSettings
 ) -> Workload:
+    """What the predictors say of the requests, right or wrong."""
     rng = np.random.default_rng([settings.seed, PREDICTIONS])
-    longest = (
-        int(workload.max_output_tokens.max()) if settings.trace else settings.max_output_length
-    )
-    buckets = {
-        "max_output_length": longest,
-        # a bucket is at least a token wide
-        "length_bucket_num": min(predictors.length_bucket_num, longest),
-    }
-    if not has_lengths:
-        workload = rounded_lengths(workload, rng, **buckets)
+    longest = settings.max_output_length
+    if source.trace is not None:
+        longest = int(workload.max_output_tokens.max())
+    # a bucket is at least a token wide
+    num_buckets = min(predictors.length_bucket_num, longest)
+    if not source.has("predicted_output_tokens"):
+        workload = rounded_lengths(
+            workload, rng, max_output_length=longest, length_bucket_num=num_buckets
+        )
     workload = mistaken_urgency(
         workload,
         rng,
@@ -194,7 +198,8 @@ def _believed(
         rng,
         rate=predictors.output_length_error_rate,
         distance=predictors.output_length_error_distance,
-        **buckets,
+        max_output_length=longest,
+        length_bucket_num=num_buckets,
     )
 
 

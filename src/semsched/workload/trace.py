@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import polars as pl
@@ -18,7 +18,19 @@ from semsched.workload.synthetic import MAX_TOKENS, check_range, draw_urgency
 from semsched.workload.workload import Floats, Ints, Workload, WorkloadError
 
 Lines = NDArray[np.int64]
-"""For each request its line in the file, the first line being 1."""
+
+
+class Trace(NamedTuple):
+    """A workload from a file."""
+
+    workload: Workload
+    lines: Lines
+    """Each request's line in the file, the first line being 1."""
+    given: frozenset[str]
+    """Fields that the file has a column for; the others are drawn or assumed."""
+
+
+CLINIC = "clinic"
 
 REQUIRED = ("arrived_at", "prompt_tokens", "output_tokens")
 OPTIONAL = (
@@ -127,8 +139,8 @@ def read_trace(
     mix: Sequence[float] = (1, 1, 1, 1, 1),
     seed: int = 0,
     max_requests: int | None = None,
-) -> tuple[Workload, Lines]:
-    """The workload in a trace file, and for each request its line in that file.
+) -> Trace:
+    """The workload in a trace file, or in the shipped one named `clinic`.
 
     Formats are told apart by their columns: BurstGPT, Azure LLM inference, Mooncake, or a
     plain file with columns `arrived_at` (s), `prompt_tokens`, `output_tokens` and any of
@@ -138,32 +150,36 @@ def read_trace(
     out. Rows without any value are blank lines. Every fault of the file raises a one-line
     WorkloadError; lines are counted in the file, and a line break within quotes shifts them.
     """
+    if path == CLINIC:
+        with resources.as_file(
+            resources.files("semsched.workload") / "traces" / "clinic.csv"
+        ) as file:
+            trace = read_trace(file, seed=seed, max_requests=max_requests)
+        return trace._replace(workload=replace(trace.workload, name=CLINIC))
     path = Path(path)
     if max_requests is not None:
         check_range("max_requests", max_requests, 1)
     check_range("seed", seed, 0)
     table = _read_table(path)
-    trace = _recognise(table)
-    if trace.has_failed:
-        output = _seconds(table.text[trace.columns["output_tokens"]])
+    form = _recognise(table)
+    if form.has_failed:
+        output = _seconds(table.text[form.columns["output_tokens"]])
         table = table.keep((output != 0).fill_null(True))
     if table.text.is_empty():
         raise WorkloadError(f"{path}: no requests in it")
-    fields = _parse(table, trace)
+    fields = _parse(table, form)
     order = np.argsort(fields["arrived_at"], kind="stable")[:max_requests]
     fields = {name: column[order] for name, column in fields.items()}
-    if "urgency" not in fields:
+    given = frozenset(fields)
+    if "urgency" not in given:
         fields["urgency"] = draw_urgency(len(order), mix, np.random.default_rng(seed))
-    return _workload(path.name, fields), table.lines[order]
+    return Trace(_workload(path.name, fields), table.lines[order], given)
 
 
 def clinic() -> Workload:
     """The shipped example: ten minutes of a hospital's LLM service, with a surge of urgent
     requests in the middle (made by tools/make_clinic_trace.py)."""
-    shipped = resources.files("semsched.workload") / "traces" / "clinic.csv"
-    with resources.as_file(shipped) as path:
-        workload, _ = read_trace(path)
-    return replace(workload, name="clinic")
+    return read_trace(CLINIC).workload
 
 
 def _recognise(table: _Table) -> Format:

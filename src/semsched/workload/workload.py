@@ -1,6 +1,5 @@
 """Workload: the requests of a run as columns, the truth and what is believed of it."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
 from typing import Self
 
@@ -12,6 +11,10 @@ from semsched.request import NUM_CLASSES, Request
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int32]
+
+
+MAX_SECONDS = 1e9
+"""Latest arrival, some thirty years: beyond, a double cannot tell steps of a GPU apart."""
 
 
 class WorkloadError(InputError):
@@ -77,9 +80,11 @@ class Workload:
         for field in fields(self)[1:9]:
             if len(getattr(self, field.name)) != len(self):
                 raise WorkloadError(f"{self.name}: {field.name} has another length than arrived_at")
-        self._demand("arrived_at", np.isfinite(self.arrived_at), "a finite number of seconds")
+        within = np.abs(self.arrived_at) <= MAX_SECONDS  # NaN is not
+        self._demand("arrived_at", within, f"within {MAX_SECONDS:g} seconds of 0")
         self._demand("arrived_at", np.diff(self.arrived_at, prepend=-np.inf) >= 0, "in order")
-        self._demand("ready_at", self.ready_at >= self.arrived_at, "at or after arrival")
+        in_time = (self.ready_at >= self.arrived_at) & (self.ready_at <= 2 * MAX_SECONDS)
+        self._demand("ready_at", in_time, "at or after arrival, and finite")
         for name in ("prompt_tokens", "output_tokens", "predicted_output_tokens"):
             self._demand(name, getattr(self, name) >= 1, "at least 1")
         self._demand(
@@ -109,10 +114,6 @@ class Workload:
             max_output_tokens=int(self.max_output_tokens[id]),
             tenant=self.tenant[id] if self.tenant else "",
         )
-
-    def requests(self) -> Iterator[Request]:
-        """All requests as a scheduler may see them, in order of arrival."""
-        return map(self.request, range(len(self)))
 
     def arriving_at(self, arrived_at: Floats) -> Self:
         """The same requests at other instants, the predictors' time kept."""

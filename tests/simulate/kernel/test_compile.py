@@ -5,12 +5,13 @@ from pathlib import Path
 
 COMPILE = """
 import numpy as np
-from semsched.simulate.kernel.compile import cache_folder, is_cached
+from semsched.simulate.kernel.compile import cache_folder, is_cached, note_cached
 from semsched.simulate.kernel.heap import ranks_before
 from semsched.simulate.kernel.state import REQUEST
 
 was_cached = is_cached()
 assert ranks_before(np.zeros(2, REQUEST), 0, 1)
+note_cached()
 print(was_cached, is_cached(), sum(ranks_before.stats.cache_hits.values()), cache_folder())
 """
 
@@ -33,3 +34,27 @@ def test_without_a_place_for_it_the_kernel_still_runs(tmp_path: Path) -> None:
     file = tmp_path / "file"
     file.touch()
     assert run(COMPILE, file)[:3] == ["False", "False", "0"]
+
+
+ANNOUNCE = """
+from semsched.core.profile import load_profile
+from semsched.policy import POLICIES
+from semsched.simulate import simulate
+from semsched.workload import paper
+simulate(paper(), load_profile("A100_4B"), POLICIES["fcfs"])
+"""
+
+
+def test_compiling_is_announced_once(tmp_path: Path) -> None:
+    environment = {**os.environ, "XDG_CACHE_HOME": str(tmp_path)}
+    said = [
+        subprocess.run(
+            [sys.executable, "-c", ANNOUNCE],
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stderr
+        for _ in range(2)
+    ]
+    assert said == ["compiling the simulation kernel: half a minute, once\n", ""]

@@ -63,9 +63,7 @@ class Findings:
         pairs = zip(self._columns["urgency"], self._columns.get(metric, ()), strict=False)
         return any(urgency == group and value is not None for urgency, value in pairs)
 
-    def estimate(
-        self, metric: str, policy: str, group: str, scenario: Scenario
-    ) -> Estimate | None:
+    def estimate(self, metric: str, policy: str, group: str, scenario: Scenario) -> Estimate | None:
         """The mean of `metric` over seeds; None where nothing was measured."""
         return Estimate.of(list(self._by_seed(metric, policy, group, scenario).values()))
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import sys
 from collections.abc import Callable
 from functools import cache
 from importlib.resources import files
@@ -62,8 +63,18 @@ def compiled(function: F) -> F:
 
 
 def is_cached() -> bool:
-    """Whether the kernel was compiled before, by these sources."""
-    return any(cache_folder().rglob("*.nbc"))
+    """Whether a run with these sources, on this Python and numba, has compiled the kernel."""
+    return _marker().exists()
+
+
+def note_cached() -> None:
+    """The kernel has run: what it needs is compiled."""
+    if _can_cache():
+        _marker().touch()
+
+
+def _marker() -> Path:
+    return cache_folder() / f"compiled-{sys.implementation.cache_tag}-numba-{numba.__version__}"
 
 
 @cache

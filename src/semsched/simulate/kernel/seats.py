@@ -52,13 +52,24 @@ def fill(s: State, cost: StepCost) -> None:
         v.settled = 1
         return
     refresh(s, cost)
-    fresh = v.backfill or prefill_leads(s)
+    opened = v.backfill
     while True:
-        id = best_idle(s, fresh)
-        if id < 0 or not can_seat(s, id):
+        opened = opened or prefill_leads(s)
+        if not seat_best(s, cost, opened):
             break
-        seat(s, cost, id)
+    if not v.backfill:
+        while seat_best(s, cost, False):
+            pass
     v.settled = 1
+
+
+@compiled
+def seat_best(s: State, cost: StepCost, fresh: bool) -> bool:
+    id = best_idle(s, fresh)
+    if id < 0 or not can_seat(s, id):
+        return False
+    seat(s, cost, id)
+    return True
 
 
 @compiled
