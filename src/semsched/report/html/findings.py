@@ -120,9 +120,12 @@ class Findings:
 
     @cached_property
     def _columns(self) -> dict[str, Sequence[Any]]:
-        """The results by column, in order of seed; lists stay packed."""
+        """The results by column, in order of seed, and `distance`; lists stay packed."""
         names = pl.col("policy", "urgency").cast(pl.String)
         ordered = self.results.with_columns(names).sort("seed", maintain_order=True)
+        if {"weighted_latency_mean", "weighted_latency_bound"} <= set(ordered.columns):
+            distance = pl.col("weighted_latency_mean") / pl.col("weighted_latency_bound")
+            ordered = ordered.with_columns(distance=distance)
         return {
             column.name: column if column.dtype == pl.List else column.to_list()
             for column in ordered

@@ -1,7 +1,8 @@
 """Looks: one colour, dash and marker per policy in all figures; one colour per state."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from html import escape
+from typing import Any, NamedTuple
 
 
 class Look(NamedTuple):
@@ -33,7 +34,7 @@ OTHERS = (
 )
 
 STATES = {
-    "waiting": "#b8b8b8",
+    "waiting": "#c4c4c4",
     "prefill": "#0072b2",
     "decode": "#009e73",
     "paused": "#e69f00",
@@ -51,6 +52,17 @@ def looks(policies: Sequence[str]) -> dict[str, Look]:
         policy: KNOWN.get(policy) or OTHERS[others.index(policy) % len(OTHERS)]
         for policy in policies
     }
+
+
+def trace_of(policy: str, panel: int, **style: Any) -> dict[str, Any]:
+    """What every trace of a policy in a panel (from 0) says to plotly."""
+    where = {"xaxis": f"x{panel + 1}", "yaxis": f"y{panel + 1}"}
+    named = {"name": escape(policy), "legendgroup": policy, "showlegend": panel == 0}
+    return {**named, **where, **style}
+
+
+def line_of(look: Look) -> dict[str, Any]:
+    return {"color": look.colour, "dash": look.dash, "width": 2}
 
 
 def faint(colour: str) -> str:

@@ -134,7 +134,6 @@ class Picture:
 
 
 _AXIS: Json = {
-    "automargin": False,
     "zeroline": False,
     "gridcolor": "rgba(128,128,128,0.22)",
     "linecolor": "rgba(128,128,128,0.6)",

@@ -1,0 +1,77 @@
+"""The figures as PNG files, for slides."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from semsched.report.html.figures import pictures
+from semsched.report.html.findings import Findings
+from semsched.report.html.picture import Json, Picture, ReportError
+
+WIDTH, SCALE = 1280, 2
+TOP = 96
+"""Pixels for the title and the legend."""
+
+
+def write_pngs(folder: Path, results: pl.DataFrame, metadata: Mapping[str, Any]) -> list[Path]:
+    """Write each figure, for the most loaded scenario, into `folder`; the paths, in order.
+
+    Raises ReportError if kaleido or a Chrome to draw with is missing, or the folder is not to be
+    written.
+    """
+    findings = Findings(results, metadata)
+    where = findings.named(findings.busiest)
+    drawn = pictures(findings, [findings.busiest])
+    paths = [folder / f"{picture.name}.png" for picture in drawn]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ReportError(f"{folder}: cannot be written: {error.strerror}") from error
+    _render([slide(picture, where) for picture in drawn], paths)
+    return paths
+
+
+def slide(picture: Picture, where: str) -> Json:
+    """A picture of its own: with title and legend, on white."""
+    columns = max(picture.columns)
+    layout = picture.arranged(columns)
+    subtitle = {"text": where if len(picture.caption) and picture.name != "gantt" else ""}
+    return {
+        "data": picture.traces(0),
+        "layout": {
+            **layout,
+            "template": "none",
+            "width": WIDTH,
+            "height": picture.height(columns) + TOP,
+            "margin": {**layout["margin"], "t": TOP},
+            "paper_bgcolor": "white",
+            "font": {**layout["font"], "size": 14, "color": "#222"},
+            "title": {"text": picture.title, "x": 0.01, "y": 1, "yanchor": "top", "pad": {"t": 12},
+                      "subtitle": subtitle},
+            "showlegend": True,
+            "legend": {"orientation": "h", "x": 1, "xanchor": "right", "y": 1, "yref": "container"},
+        },
+    }  # fmt: skip
+
+
+def _render(slides: list[Json], paths: list[Path]) -> None:
+    try:
+        from kaleido import write_fig_from_object_sync
+        from kaleido.errors import ChromeNotFoundError
+        from plotly.graph_objects import Figure
+    except ImportError as error:
+        raise ReportError("pictures need kaleido: pip install 'semsched[report]'") from error
+    options = {"format": "png", "width": None, "height": None, "scale": SCALE}
+    jobs = [
+        {"fig": Figure(each).to_dict(), "path": path, "opts": options}
+        for each, path in zip(slides, paths, strict=True)
+    ]
+    try:
+        # kaleido would fetch MathJax from the network otherwise
+        write_fig_from_object_sync(jobs, kopts={"mathjax": False})
+    except ChromeNotFoundError as error:
+        raise ReportError(
+            "pictures need Chrome or Chromium: install it, or name it in BROWSER_PATH"
+        ) from error
