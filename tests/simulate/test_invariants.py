@@ -5,6 +5,7 @@ import polars as pl
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from semsched.core.batch import Step
 from semsched.core.profile import EngineProfile
 from semsched.core.scheduling import Scheduling
 from semsched.policy import POLICIES
@@ -52,12 +53,38 @@ def test_limits_hold_and_no_seat_idles(
         assert 0 <= memory.num_free <= memory.num_blocks
         assert memory.num_free + sum(seq.num_blocks for seq in memory.holders) == memory.num_blocks
         assert sum(seq.resident for seq in memory.holders) == memory.num_tokens
-        # the engine works or is empty: the clock moves on only over an empty engine
+        # the clock moves on without a step only over an empty engine
         assert reference.num_steps > num_steps or not seats.num_running + seats.num_idle
         num_steps = reference.num_steps
     assert memory.num_free == memory.num_blocks
     assert memory.num_tokens == 0
     assert not memory.holders
+
+
+@settings(max_examples=200, deadline=None)
+@given(workloads(), engines(), policies, schedulings())
+def test_work_is_conserved(
+    workload: Workload, profile: EngineProfile, policy: str, scheduling: Scheduling
+) -> None:
+    """With backfill a seat stays free only if nobody waits, or the best has no room."""
+    scheduling = scheduling.model_copy(update={"backfill": True})
+    ranks = rank_workload(POLICIES[policy], workload)
+    reference = Reference(workload, ranks, profile, scheduling)
+    seats, memory = reference.batcher.seats, reference.memory
+    schedule = reference.batcher.schedule
+
+    def watched(now: float) -> Step:
+        step = schedule(now)
+        just_seated = step.prefills and scheduling.batching == "alternate"
+        if just_seated and seats.num_idle and seats.num_running < scheduling.max_num_seqs:
+            best = seats._best_idle(fresh=True)
+            assert best is not None
+            assert seats._blocks_to_sit(best) > memory.num_free
+        return step
+
+    reference.batcher.schedule = watched  # type: ignore[method-assign]
+    while reference.step():
+        pass
 
 
 @settings(max_examples=100, deadline=None)

@@ -33,7 +33,7 @@ def assert_same(kernel: Run, reference: Run) -> None:
         assert ours == pytest.approx(theirs, rel=1e-9), field
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=1000, deadline=None)
 @given(workloads(), engines(), st.sampled_from(sorted(POLICIES)), schedulings())
 def test_same_rows_on_random_cases(
     requests: Workload, profile: EngineProfile, policy: str, scheduling: Scheduling

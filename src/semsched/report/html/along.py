@@ -50,6 +50,7 @@ def along(
         styles=_styles(findings.policies, len(shown)),
         variants=[_variant(findings, family, shown, x) for family in families],
         of_scenario=[rests.index(other) for other in others],
+        name_of_scenario="families",
         panel_height=290 if len(shown) > 1 else 360,
         layout={"hovermode": "x"},
     )

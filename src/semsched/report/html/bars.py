@@ -103,7 +103,7 @@ def _bars(found: Known) -> Json:
     }
     halves = rounded([estimate.half or 0.0 for _, estimate in known])
     if any(halves):
-        bars["error_y"] = {"array": halves, "thickness": 1.2, "width": 3, "color": "#666"}
+        bars["error_y"] = {"array": halves, "thickness": 1.2, "width": 3, "color": "#888"}
     return bars
 
 

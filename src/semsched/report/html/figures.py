@@ -65,7 +65,7 @@ def _distribution(findings: Findings, scenarios: Sequence[Scenario], name: str) 
         metric,
         groups,
         name=f"{name}-distribution",
-        title=f"{title}: all of it, not the mean alone",
+        title=f"How {title if name == 'e2e' else title.lower()} is distributed",
         x_title=f"{title} (s)",
     )
 

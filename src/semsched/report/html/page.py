@@ -187,11 +187,11 @@ def _figure(picture: Picture) -> str:
         f'<span><i style="background:{colour}"></i>{escape(name)}</span>'
         for name, colour in picture.legend
     )
-    several = len(picture.variants) > 1
+    shown = f' <span class=chosen data-chosen="{picture.name_of_scenario}"></span>'
     return (
         f"<section id={picture.name}><h2>{picture.title}</h2>"
         f"<p class=caption>{picture.caption}{'.' if not picture.caption.endswith('.') else ''}"
-        f"{' <span class=chosen data-chosen></span>' if several else ''}</p>"
+        f"{shown if len(picture.variants) > 1 else ''}</p>"
         f"{f'<p class=states>{legend}</p>' if legend else ''}"
         f'<div class=plot id="plot-{picture.name}" role=img aria-label="{picture.title}. '
         f'{picture.caption}" style="min-height:{picture.panel_height}px"></div></section>'
@@ -231,9 +231,11 @@ def _experiment(text: str) -> str:
 
 
 def _data(findings: Findings, scenarios: Sequence[Scenario], drawn: Sequence[Picture]) -> str:
+    x = findings.metadata.get("x")
     data = {
         "scenarios": [[value_text(value) for value in scenario] for scenario in scenarios],
         "names": [findings.named(scenario) for scenario in scenarios],
+        "families": [findings.named(scenario, without=x) for scenario in scenarios],
         "start": scenarios.index(findings.busiest),
         "pictures": {
             picture.name: {

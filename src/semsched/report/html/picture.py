@@ -57,6 +57,8 @@ class Picture:
     variants: Sequence[Variant]
     of_scenario: Sequence[int]
     """By scenario: which variant shows it."""
+    name_of_scenario: str = "names"
+    """What tells the variants apart: the "names" of scenarios, or of "families" along x."""
     panel_height: int = 290
     layout: Mapping[str, Any] | None = None
     legend: Sequence[tuple[str, str]] = ()

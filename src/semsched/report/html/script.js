@@ -28,8 +28,7 @@ function draw(width) {
     const room = width || plot.clientWidth;
     const columns = Math.min(room >= WIDE ? 3 : room >= MEDIUM ? 2 : 1, picture.layouts.length);
     const layout = { ...structuredClone(picture.layouts[columns - 1]), width: room };
-    const config = { displaylogo: false, modeBarButtons: [["toImage"]] };
-    Plotly.react(plot, traces(picture), layout, config);
+    Plotly.react(plot, traces(picture), layout, { displayModeBar: false });
   }
 }
 
@@ -49,7 +48,8 @@ function show(scenario) {
     table.hidden = Number(table.dataset.scenario) !== chosen;
   }
   for (const place of document.querySelectorAll("[data-chosen]")) {
-    place.textContent = report.names[chosen] && `Shown: ${report.names[chosen]}.`;
+    const name = report[place.dataset.chosen][chosen];
+    place.textContent = name && `Shown: ${name}.`;
   }
   draw();
 }

@@ -6,7 +6,16 @@ from typing import NamedTuple
 
 from semsched.report.html.estimate import Estimate
 from semsched.report.html.findings import Findings, Scenario
-from semsched.report.html.words import ALL, UNKNOWN, count, number, percent, ratio
+from semsched.report.html.words import (
+    ALL,
+    UNKNOWN,
+    count,
+    margin,
+    margin_percent,
+    number,
+    percent,
+    ratio,
+)
 
 Read = Callable[[str, str, str], Estimate | None]
 """The estimate of a metric, for a policy and a group."""
@@ -90,4 +99,5 @@ def _cells(policies: Sequence[str], column: Column, read: Read) -> list[str]:
 def _spread(estimate: Estimate | None, column: Column) -> str:
     if estimate is None or estimate.half is None:
         return ""
-    return f"<small>± {column.form(estimate.half)}</small>"
+    form = margin_percent if column.form is percent else margin
+    return f"<small>± {form(estimate.half)}</small>"

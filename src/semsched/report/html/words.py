@@ -1,9 +1,7 @@
 """What things are called on the page, and how numbers are written."""
 
-from collections.abc import Sequence
 from typing import Any
 
-from semsched.report.html.estimate import Estimate
 from semsched.request import NUM_CLASSES
 
 ALL = "all"
@@ -24,9 +22,13 @@ UNITS = {
 """Of the settings that have one."""
 
 
+NAMES = {"setting": "GPU and model"}
+"""Of the settings whose own name says too little."""
+
+
 def axis_name(axis: str) -> str:
     """A setting in words: user_request_gap -> user request gap."""
-    return axis.replace("_", " ")
+    return NAMES.get(axis, axis.replace("_", " "))
 
 
 def axis_title(axis: str) -> str:
@@ -62,10 +64,6 @@ def number(value: float) -> str:
     return f"{value:,.{decimals}f}"
 
 
-def seconds(value: float) -> str:
-    return f"{number(value)} s"
-
-
 def percent(value: float) -> str:
     return f"{100 * value:.1f} %"
 
@@ -78,14 +76,12 @@ def count(value: float) -> str:
     return f"{value:,.0f}" if value >= 10 or value == int(value) else f"{value:.1f}"
 
 
-def enumerate_words(items: Sequence[str]) -> str:
-    """a, b and c."""
-    return " and ".join([", ".join(items[:-1]), items[-1]] if len(items) > 1 else items)
+def margin(value: float) -> str:
+    """Half the width of an interval, in two digits."""
+    if value >= 10 or value == 0:
+        return f"{value:,.0f}"
+    return f"{value:.2g}" if value >= 0.001 else "0.00"
 
 
-def estimate_text(estimate: Estimate | None, form: Any) -> str:
-    """A mean and how sure it is: 8.70 ± 0.31."""
-    if estimate is None:
-        return UNKNOWN
-    spread = "" if estimate.half is None else f" ± {form(estimate.half)}"
-    return f"{form(estimate.mean)}{spread}"
+def margin_percent(value: float) -> str:
+    return f"{margin(100 * value)} %"
