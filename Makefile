@@ -1,14 +1,16 @@
 # Every target does its own set-up: python3, venv and make are all it needs.
 PY := .venv/bin/python
+PIP := $(PY) -m pip install --quiet --disable-pip-version-check -c constraints.txt
 CODE := src tests bench tools
 
-.PHONY: setup demo test lint bench clean
+.PHONY: setup demo test lint bench docs clean
 
 setup: .venv/ready
 
 .venv/ready: pyproject.toml constraints.txt
 	python3 -m venv .venv
-	$(PY) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	$(PIP) hatchling editables
+	$(PIP) --no-build-isolation -e '.[dev]'
 	@touch $@
 
 demo: setup
@@ -25,6 +27,10 @@ lint: setup
 
 bench: setup
 	$(PY) bench/simulator.py
+	$(PY) bench/studies.py
+
+docs: setup
+	$(PY) -m mkdocs build --quiet --site-dir site
 
 clean:
-	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv site .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -92,6 +92,7 @@ def test_a_setting_given_from_outside_holds_in_all_cells(tmp_path: Path) -> None
     assert experiment.axes == ["load"]
     assert {task.settings["max_num_seqs"] for task in experiment.tasks()} == {4}
     assert {task.scenario().engine.setting for task in experiment.tasks()} == {"A100_7B"}
+    assert load(tmp_path, GOOD, "load=0.7").x is None
 
 
 @pytest.mark.parametrize(

@@ -197,6 +197,8 @@ def _override(data: dict[str, Any], overrides: Sequence[str]) -> None:
             raise ExperimentError(f"{override!r}: must be key=value")
         for grid in data.get("grid", []):
             grid.pop(key, None)
+        if data.get("x") == key:
+            del data["x"]
         data.setdefault("settings", {})[key] = _toml_value(value)
 
 

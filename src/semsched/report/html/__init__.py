@@ -3,5 +3,6 @@
 from semsched.report.html.images import write_pngs
 from semsched.report.html.page import write_report
 from semsched.report.html.picture import ReportError
+from semsched.report.rows import results_from_rows
 
-__all__ = ["ReportError", "write_pngs", "write_report"]
+__all__ = ["ReportError", "results_from_rows", "write_pngs", "write_report"]

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from html import escape
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 from semsched.report.html.findings import Findings, Scenario
@@ -33,20 +34,17 @@ def along(
 ) -> Picture:
     """Means over seeds against the x axis. Scenarios that differ in x alone share a variant."""
     x = findings.axes.index(findings.metadata["x"])
-    others = [(*scenario[:x], *scenario[x + 1 :]) for scenario in scenarios]
+    others = [_rest(scenario, x) for scenario in scenarios]
     rests = list(dict.fromkeys(others))
     families = [[each for each in findings.scenarios if _rest(each, x) == rest] for rest in rests]
-    values = list(dict.fromkeys(scenario[x] for scenario in findings.scenarios))
-    axis = _axis(values)
-    band = ", with 95 % confidence intervals over seeds" if findings.num_seeds > 1 else ""
+    axis, x_title = _axis(findings.values(x)), escape(axis_title(findings.axes[x]))
+    band = ", with 95 % confidence bands over seeds" if findings.num_seeds > 1 else ""
+    scales = " Each panel has a scale of its own." if len(shown) > 1 else ""
     return Picture(
         name=name,
         title=title,
-        caption=f"{caption}{band}, along {escape(axis_title(findings.axes[x]))}.",
-        panels=[
-            Panel(each.title, escape(axis_title(findings.axes[x])), y_title, axis, {})
-            for each in shown
-        ],
+        caption=f"{caption}, along {x_title}{band}.{scales}",
+        panels=[Panel(each.title, x_title, y_title, axis, {}) for each in shown],
         styles=_styles(findings.policies, len(shown)),
         variants=[_variant(findings, family, shown, x) for family in families],
         of_scenario=[rests.index(other) for other in others],
@@ -66,7 +64,7 @@ def _axis(values: Sequence[Any]) -> Json:
     if not numeric or any(isinstance(value, bool) for value in values):
         return {"type": "category", "categoryarray": [_category(value) for value in values]}
     ticks = {"tickvals": values, "ticktext": [value_text(value) for value in values]}
-    gaps = [after - before for before, after in zip(values, values[1:], strict=False)]
+    gaps = [after - before for before, after in pairwise(values)]
     if not gaps or min(gaps) * CROWDED >= values[-1] - values[0]:
         return {"type": "linear", **ticks}
     if values[0] > 0:
@@ -133,7 +131,7 @@ def _line(
         return NOTHING, line
     edges = [half or 0.0 for half in halves]
     above = [mean + edge for mean, edge in zip(means, edges, strict=True)]
-    below = [mean - edge for mean, edge in zip(means, edges, strict=True)]
+    below = [max(mean - edge, 0.0) for mean, edge in zip(means, edges, strict=True)]
     return {"x": places + places[::-1], "y": rounded(above + below[::-1])}, line
 
 

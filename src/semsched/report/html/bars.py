@@ -7,12 +7,15 @@ from typing import Any
 
 from semsched.report.html.estimate import Estimate
 from semsched.report.html.findings import Findings, Scenario
-from semsched.report.html.looks import BOUND, looks, trace_of
+from semsched.report.html.looks import looks, trace_of
 from semsched.report.html.picture import NOTHING, Json, Panel, Picture, rounded
 from semsched.report.html.words import ALL
 
 LONGEST = 14
 """Letters of a policy's name beside an axis."""
+
+POSITIVE = {"rangemode": "nonnegative"}
+"""Whiskers may reach below what is possible; the axis does not."""
 
 Known = Sequence[tuple[str, Estimate | None]]
 
@@ -32,7 +35,7 @@ def class_bars(
         name=name,
         title=title,
         caption=f"{caption}{_sureness(findings)}.",
-        panels=[Panel("", "", y_title, {"type": "category"}, {})],
+        panels=[Panel("", "", y_title, {"type": "category"}, POSITIVE)],
         styles=_styles(findings.policies, 1),
         variants=[[bars(policy, each) for policy in findings.policies] for each in scenarios],
         of_scenario=range(len(scenarios)),
@@ -55,7 +58,7 @@ def policy_bars(
         name=name,
         title=title,
         caption=f"{caption}{_sureness(findings)}.",
-        panels=[Panel(each, "", "", ticks, {}) for each in metrics.values()],
+        panels=[Panel(each, "", "", ticks, POSITIVE) for each in metrics.values()],
         styles=_styles(findings.policies, len(metrics)),
         variants=[
             [bar(metric, policy, each) for metric in metrics for policy in findings.policies]
@@ -68,20 +71,26 @@ def policy_bars(
 
 def with_bound(picture: Picture, findings: Findings, scenarios: Sequence[Scenario]) -> Picture:
     """The same with a dashed line, across the bars of all policies, at the lower bound."""
-    style = {
+    halo = _level_style("#ffffff", "solid", 5, seen=False)  # shows on bars and pages of any colour
+    line = _level_style("#000000", "dash", 2, seen=True)
+    levels = [_level(findings, scenario) for scenario in scenarios]
+    variants = [[*own, level, level] for own, level in zip(picture.variants, levels, strict=True)]
+    return replace(picture, styles=[*picture.styles, halo, line], variants=variants)
+
+
+def _level_style(colour: str, dash: str, width: int, *, seen: bool) -> Json:
+    return {
         "type": "scatter",
         "mode": "lines+markers",
         "name": "lower bound",
         "legendgroup": "bound",
-        "line": {"color": BOUND, "dash": "dash", "width": 2},
-        "marker": {"symbol": "line-ew-open", "size": 26, "color": BOUND},
+        "showlegend": seen,
+        "line": {"color": colour, "dash": dash, "width": width},
+        "marker": {"symbol": "line-ew", "size": 30, "line": {"color": colour, "width": width}},
         "xaxis": "x1",
         "yaxis": "y1",
         "hovertemplate": "lower bound: %{y:.3g} s<extra></extra>",
     }
-    lines = [_level(findings, scenario) for scenario in scenarios]
-    variants = [[*own, line] for own, line in zip(picture.variants, lines, strict=True)]
-    return replace(picture, styles=[*picture.styles, style], variants=variants)
 
 
 def _level(findings: Findings, scenario: Scenario) -> Json:
@@ -103,7 +112,7 @@ def _bars(found: Known) -> Json:
     }
     halves = rounded([estimate.half or 0.0 for _, estimate in known])
     if any(halves):
-        bars["error_y"] = {"array": halves, "thickness": 1.2, "width": 3, "color": "#888"}
+        bars["error_y"] = {"array": halves}
     return bars
 
 
@@ -124,7 +133,7 @@ def _styles(policies: Sequence[str], num_panels: int) -> list[Json]:
 
 def _sureness(findings: Findings) -> str:
     several = findings.num_seeds > 1
-    return "; whiskers: 95 % confidence intervals over seeds" if several else ""
+    return ". Whiskers: 95 % confidence intervals over seeds" if several else ""
 
 
 def _tick(policy: str) -> str:

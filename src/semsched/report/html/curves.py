@@ -69,6 +69,7 @@ def _styles(policies: Sequence[str], num_panels: int, hover: str) -> list[Json]:
             panel,
             type="scatter",
             mode="lines",
+            y0=0,
             line=line_of(seen[policy]),
             hovertemplate=f"{escape(policy)}: {hover}<extra></extra>",
         )
@@ -80,7 +81,7 @@ def _styles(policies: Sequence[str], num_panels: int, hover: str) -> list[Json]:
 def _curve(quantiles: Any) -> Json:
     if quantiles is None:
         return NOTHING
-    return {"x": quantiles, "y0": 0, "dy": round(1 / max(len(quantiles) - 1, 1), 6)}
+    return {"x": quantiles, "dy": round(1 / max(len(quantiles) - 1, 1), 6)}
 
 
 def _series(findings: Findings, policy: str, scenario: Scenario) -> Json:

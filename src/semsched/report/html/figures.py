@@ -49,7 +49,6 @@ def _latency(findings: Findings, scenarios: Sequence[Scenario], name: str) -> Pi
     words = {"name": name, "title": title, "y_title": f"{title} (s)", "caption": meaning}
     if not findings.metadata.get("x"):
         return class_bars(findings, scenarios, metric, groups, **words)
-    words["caption"] += "; each panel has a scale of its own"
     shown = [Shown(metric, group, group_name(group)) for group in groups]
     return along(findings, scenarios, shown, **words)
 
@@ -71,9 +70,12 @@ def _distribution(findings: Findings, scenarios: Sequence[Scenario], name: str) 
 
 
 def _engine(findings: Findings, scenarios: Sequence[Scenario]) -> Picture | None:
-    metrics = {metric: title for metric, title in ENGINE.items() if findings.has(metric)}
+    measured = {metric: title for metric, title in ENGINE.items() if findings.has(metric)}
+    metrics = {metric: title for metric, title in measured.items() if findings.any(metric)}
     if not metrics:
         return None
+    zero = [title for metric, title in measured.items() if metric not in metrics]
+    nothing = f". None at all: {', '.join(zero)}" if zero else ""
     return policy_bars(
         findings,
         scenarios,
@@ -82,7 +84,7 @@ def _engine(findings: Findings, scenarios: Sequence[Scenario]) -> Picture | None
         title="Throughput, preemptions, evictions",
         caption="Goodput counts the requests answered within the target of their class. "
         "Preemption: a running request gives up its seat. Eviction: its KV memory is taken as "
-        "well, to be swapped back in or recomputed later",
+        f"well, to be swapped back in or recomputed later{nothing}",
     )
 
 
@@ -111,5 +113,5 @@ def _distance(findings: Findings, scenarios: Sequence[Scenario]) -> Picture | No
         name="distance",
         title="Distance to the lower bound",
         y_title="times the lower bound",
-        caption="Mean weighted latency as a multiple of the lower bound; 1 cannot be beaten",
+        caption="Mean weighted latency as a multiple of the lower bound, where 1 cannot be beaten",
     )

@@ -1,6 +1,6 @@
 """Findings: the results of a study, ready to be told: means over seeds, by scenario and policy."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -39,6 +39,11 @@ class Findings:
         """Every combination of the axes that was simulated, in order."""
         return sorted({scenario for _, _, scenario in self._places}, key=_sortable)
 
+    def values(self, axis: int) -> list[Any]:
+        """The values of an axis, in order."""
+        values = {(scenario[axis],) for scenario in self.scenarios}
+        return [value for (value,) in sorted(values, key=_sortable)]
+
     @cached_property
     def common(self) -> list[Scenario]:
         """The scenarios that every policy was tried on: only there is a comparison fair."""
@@ -62,6 +67,10 @@ class Findings:
         """Whether `metric` was measured anywhere."""
         pairs = zip(self._columns["urgency"], self._columns.get(metric, ()), strict=False)
         return any(urgency == group and value is not None for urgency, value in pairs)
+
+    def any(self, metric: str) -> bool:
+        """Whether `metric` is ever other than 0."""
+        return any(self._columns[metric])
 
     def estimate(self, metric: str, policy: str, group: str, scenario: Scenario) -> Estimate | None:
         """The mean of `metric` over seeds; None where nothing was measured."""
@@ -119,7 +128,7 @@ class Findings:
         return places
 
     @cached_property
-    def _columns(self) -> dict[str, Sequence[Any]]:
+    def _columns(self) -> dict[str, Any]:
         """The results by column, in order of seed, and `distance`; lists stay packed."""
         names = pl.col("policy", "urgency").cast(pl.String)
         ordered = self.results.with_columns(names).sort("seed", maintain_order=True)

@@ -22,17 +22,19 @@ def gantt(timelines: Mapping[str, Sequence[Interval]], num_scenarios: int) -> Pi
     chosen = list(sides)[:1] + list(sides)[1:][1 - MAX_SIDES :]
     if not chosen:
         return None
-    rows = _rows([interval for policy in chosen for interval in sides[policy]])
-    axis = _axis(rows)
+    intervals = [interval for policy in chosen for interval in sides[policy]]
+    rows = _rows(intervals)
+    axis, span = _axis(rows), _span(intervals)
     return Picture(
         name="gantt",
         title="Who ran when",
         caption="A small case of its own. Each line is a request: the most urgent on top, within "
         "a class by arrival. It begins when the request arrives and ends with its last token.",
-        panels=[Panel(escape(policy), "time (s)", "", {}, axis) for policy in chosen],
+        panels=[Panel(escape(policy), "time (s)", "", {"range": span}, axis) for policy in chosen],
         styles=[_style(state, panel) for panel in range(len(chosen)) for state in STATES],
         variants=[[_bars(sides[policy], state, rows) for policy in chosen for state in STATES]],
         of_scenario=[0] * num_scenarios,
+        name_of_scenario="",
         panel_height=90 + max(MIN_HEIGHT, ROW_HEIGHT * len(rows)),
         layout={"barmode": "overlay", "bargap": 0.15},
         legend=tuple(STATES.items()),
@@ -40,13 +42,21 @@ def gantt(timelines: Mapping[str, Sequence[Interval]], num_scenarios: int) -> Pi
 
 
 def _rows(intervals: Sequence[Interval]) -> dict[tuple[int, int], int]:
-    """The row of each request, by class and id."""
+    """The row of each request, by class and id; a row stays free between classes."""
     arrived: dict[tuple[int, int], float] = {}
     for each in intervals:
         key = (each["urgency"], each["id"])
         arrived[key] = min(each["from_at"], arrived.get(key, each["from_at"]))
     order = sorted(arrived, key=lambda key: (key[0], arrived[key], key[1]))
-    return {key: row for row, key in enumerate(order)}
+    classes = sorted({urgency for urgency, _ in order})
+    return {key: row + classes.index(key[0]) for row, key in enumerate(order)}
+
+
+def _span(intervals: Sequence[Interval]) -> list[float]:
+    """The same time on all sides, or they could not be compared."""
+    first = min(each["from_at"] for each in intervals)
+    last = max(each["to_at"] for each in intervals)
+    return [first - 0.01 * (last - first), last + 0.02 * (last - first)]
 
 
 def _axis(rows: Mapping[tuple[int, int], int]) -> Json:
@@ -55,7 +65,7 @@ def _axis(rows: Mapping[tuple[int, int], int]) -> Json:
     for (urgency, _), row in rows.items():
         of_class.setdefault(urgency, []).append(row)
     return {
-        "range": [len(rows) - 0.4, -0.6],
+        "range": [max(rows.values()) + 0.6, -0.6],
         "tickvals": [sum(own) / len(own) for own in of_class.values()],
         "ticktext": [f"class {urgency}" for urgency in of_class],
         "ticks": "",

@@ -15,7 +15,7 @@ def headline(findings: Findings) -> list[str]:
     if urgent is None:
         return ["No request was answered."]
     where = findings.named(findings.busiest)
-    situation = f"In the most loaded scenario ({where}), under" if where else "Under"
+    situation = f"Where requests take longest ({where}), under" if where else "Under"
     before, after = _contestants(findings, urgent)
     if before == after:
         return [_alone(findings, after, urgent, situation)]
@@ -79,7 +79,7 @@ def _everybody(findings: Findings, before: str, after: str) -> str:
 
 def _whole(findings: Findings, before: str, after: str, urgent: str) -> list[str]:
     """The same over all scenarios, if there are several."""
-    if len(findings.common) < 2:  # noqa: PLR2004
+    if len(findings.common) < 2:
         return []
     old = findings.overall("e2e_mean", before, urgent)
     new = findings.overall("e2e_mean", after, urgent)

@@ -16,20 +16,21 @@ TOP = 96
 
 
 def write_pngs(folder: Path, results: pl.DataFrame, metadata: Mapping[str, Any]) -> list[Path]:
-    """Write each figure, for the most loaded scenario, into `folder`; the paths, in order.
+    """Write each figure, for the scenario in which requests take longest, into `folder`; the paths, in order.
 
     Raises ReportError if kaleido or a Chrome to draw with is missing, or the folder is not to be
     written.
     """
     findings = Findings(results, metadata)
-    where = findings.named(findings.busiest)
-    drawn = pictures(findings, [findings.busiest])
+    x, at = metadata.get("x"), findings.busiest
+    where = {"names": findings.named(at), "families": findings.named(at, without=x), "": ""}
+    drawn = pictures(findings, [at])
     paths = [folder / f"{picture.name}.png" for picture in drawn]
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ReportError(f"{folder}: cannot be written: {error.strerror}") from error
-    _render([slide(picture, where) for picture in drawn], paths)
+    _render([slide(picture, where[picture.name_of_scenario]) for picture in drawn], paths)
     return paths
 
 
@@ -37,23 +38,19 @@ def slide(picture: Picture, where: str) -> Json:
     """A picture of its own: with title and legend, on white."""
     columns = max(picture.columns)
     layout = picture.arranged(columns)
-    subtitle = {"text": where if len(picture.caption) and picture.name != "gantt" else ""}
-    return {
-        "data": picture.traces(0),
-        "layout": {
-            **layout,
-            "template": "none",
-            "width": WIDTH,
-            "height": picture.height(columns) + TOP,
-            "margin": {**layout["margin"], "t": TOP},
-            "paper_bgcolor": "white",
-            "font": {**layout["font"], "size": 14, "color": "#222"},
-            "title": {"text": picture.title, "x": 0.01, "y": 1, "yanchor": "top", "pad": {"t": 12},
-                      "subtitle": subtitle},
-            "showlegend": True,
-            "legend": {"orientation": "h", "x": 1, "xanchor": "right", "y": 1, "yref": "container"},
-        },
-    }  # fmt: skip
+    title = {"text": picture.title, "font": {"size": 22}, "subtitle": {"text": where}}
+    place = {"x": 0.01, "y": 1, "yanchor": "top", "pad": {"t": 18}}
+    own = {
+        "width": WIDTH,
+        "height": picture.height(columns) + TOP,
+        "margin": {**layout["margin"], "l": 84, "t": TOP},
+        "paper_bgcolor": "white",
+        "font": {**layout["font"], "size": 14, "color": "#222"},
+        "title": {**title, **place},
+        "showlegend": True,
+        "legend": {"orientation": "h", "x": 1, "xanchor": "right", "y": 1, "yanchor": "bottom"},
+    }
+    return {"data": picture.traces(0), "layout": {**layout, **own}}
 
 
 def _render(slides: list[Json], paths: list[Path]) -> None:

@@ -42,8 +42,6 @@ STATES = {
 }
 """Of a request, in the order in which it may pass through them."""
 
-BOUND = "#999999"
-
 
 def looks(policies: Sequence[str]) -> dict[str, Look]:
     """The look of each policy, whichever others are there too."""

@@ -19,8 +19,8 @@ from semsched.report.html.picture import Picture, ReportError, to_json
 from semsched.report.html.tables import overall_table, scenario_table
 from semsched.report.html.words import axis_title, value_text
 
-MAX_SCENARIOS = 110
-"""That can be looked at one by one; the page shall stay below 8 MB."""
+MAX_LINES = 700
+"""Scenarios times policies that can be looked at one by one; the page shall stay below 8 MB."""
 
 HERE = files("semsched.report.html")
 
@@ -57,7 +57,7 @@ def document(findings: Findings, plotly: str) -> str:
         "<body><main>",
         _opening(findings, title),
         _contents(drawn),
-        _controls(findings, scenarios),
+        _controls(findings),
         _comparison(findings, scenarios),
         *(_figure(picture) for picture in drawn),
         _explanation(findings),
@@ -73,7 +73,7 @@ def document(findings: Findings, plotly: str) -> str:
 
 def shown_scenarios(findings: Findings) -> list[Scenario]:
     """All scenarios; of very many an even choice, the busiest among them."""
-    step = -(-len(findings.scenarios) // MAX_SCENARIOS)
+    step = -(-len(findings.scenarios) * len(findings.policies) // MAX_LINES)
     chosen = {*findings.scenarios[::step], findings.busiest}
     return [scenario for scenario in findings.scenarios if scenario in chosen]
 
@@ -125,11 +125,10 @@ def _contents(drawn: Sequence[Picture]) -> str:
     return f"<nav aria-label=Contents><ul>{items}</ul></nav>"
 
 
-def _controls(findings: Findings, scenarios: Sequence[Scenario]) -> str:
+def _controls(findings: Findings) -> str:
     """What holds for all figures: the scenario to look at, and which colour is which policy."""
     selects = "".join(
-        _select(axis, number, [scenario[number] for scenario in scenarios])
-        for number, axis in enumerate(findings.axes)
+        _select(axis, number, findings.values(number)) for number, axis in enumerate(findings.axes)
     )
     samples = "".join(_sample(policy, look) for policy, look in looks(findings.policies).items())
     return (
@@ -141,18 +140,11 @@ def _controls(findings: Findings, scenarios: Sequence[Scenario]) -> str:
 
 
 def _select(axis: str, number: int, values: Sequence[Any]) -> str:
-    texts = sorted({value_text(value): value for value in values}.items(), key=_by_value)
-    options = "".join(f"<option>{escape(text)}</option>" for text, _ in texts)
+    options = "".join(f"<option>{escape(value_text(value))}</option>" for value in values)
     return (
         f"<label>{escape(axis_title(axis))} "
         f'<select data-axis="{number}" autocomplete=off>{options}</select></label>'
     )
-
-
-def _by_value(pair: tuple[str, Any]) -> tuple[bool, Any]:
-    text, value = pair
-    numeric = isinstance(value, int | float)
-    return (not numeric, value if numeric else text)
 
 
 def _sample(policy: str, look: Look) -> str:
@@ -201,10 +193,9 @@ def _figure(picture: Picture) -> str:
 def _explanation(findings: Findings) -> str:
     """The words of the page, and the policies by their own docstrings."""
     docs = {name: (policy.__doc__ or "").split("\n")[0] for name, policy in POLICIES.items()}
-    terms = {
-        **{policy: docs[policy] for policy in findings.policies if policy in docs},
-        **WORDS,
-    }
+    terms = {policy: docs[policy] for policy in findings.policies if policy in docs}
+    absent = [word for word, metric in MEASURED.items() if not findings.has(metric)]
+    terms |= {word: text for word, text in WORDS.items() if word not in absent}
     items = "".join(
         f"<dt>{escape(term)}</dt><dd>{escape(text)}</dd>" for term, text in terms.items()
     )
@@ -267,3 +258,6 @@ WORDS = {
     "scenario": "One combination of the settings that the study varies.",
     "seed": "One repetition with other random requests; what is shown is the mean over all.",
 }
+
+MEASURED = {"KV": "kv_utilisation_mean", "distance": "distance"}
+"""Words that are not on a page where this was not measured."""

@@ -58,7 +58,7 @@ class Picture:
     of_scenario: Sequence[int]
     """By scenario: which variant shows it."""
     name_of_scenario: str = "names"
-    """What tells the variants apart: the "names" of scenarios, or of "families" along x."""
+    """What tells variants apart: "names" of scenarios, of "families" along x, or "": nothing."""
     panel_height: int = 290
     layout: Mapping[str, Any] | None = None
     legend: Sequence[tuple[str, str]] = ()
@@ -88,6 +88,7 @@ class Picture:
             "showlegend": False,
             "hovermode": "closest",
             "dragmode": False,
+            "template": {"data": {"bar": [{"error_y": _WHISKER}]}},
             "annotations": [self._title(number, columns) for number in range(len(self.panels))],
             **(self.layout or {}),
         }
@@ -135,6 +136,8 @@ class Picture:
         }
 
 
+_WHISKER = {"thickness": 1.2, "width": 3, "color": "#888"}
+
 _AXIS: Json = {
     "zeroline": False,
     "gridcolor": "rgba(128,128,128,0.22)",
@@ -160,6 +163,6 @@ def to_json(value: Any) -> str:
 
 def _packed(array: Any) -> Json:
     """Numbers from 0 up as 16 bits each, relative to the greatest: finer than any screen."""
-    scale = float(array.max(initial=0.0)) / 65535 or 1.0
+    scale = float(f"{array.max(initial=0.0) / 65535:.6g}") or 1.0
     data = np.rint(np.asarray(array) / scale).astype("<u2").tobytes()
     return {"scale": scale, "packed": base64.b64encode(data).decode("ascii")}

@@ -4,7 +4,7 @@ const report = JSON.parse(document.getElementById("report-data").textContent);
 const selects = [...document.querySelectorAll("select[data-axis]")];
 const hidden = new Set();
 const WIDE = 900, MEDIUM = 560; // pixels for three and for two panels side by side
-const PRINTED = 690; // pixels of a printed page's width
+const PRINTED = 680; // pixels of a printed page's width
 let chosen = report.start;
 
 function unpack(value) {
@@ -22,11 +22,12 @@ function traces(picture) {
   });
 }
 
-function draw(width) {
+function draw(printed) {
   for (const [name, picture] of Object.entries(report.pictures)) {
     const plot = document.getElementById(`plot-${name}`);
-    const room = width || plot.clientWidth;
-    const columns = Math.min(room >= WIDE ? 3 : room >= MEDIUM ? 2 : 1, picture.layouts.length);
+    const room = printed || plot.clientWidth;
+    const fitting = printed || room >= WIDE ? 3 : room >= MEDIUM ? 2 : 1;
+    const columns = Math.min(fitting, picture.layouts.length);
     const layout = { ...structuredClone(picture.layouts[columns - 1]), width: room };
     Plotly.react(plot, traces(picture), layout, { displayModeBar: false });
   }

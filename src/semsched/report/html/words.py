@@ -80,7 +80,7 @@ def margin(value: float) -> str:
     """Half the width of an interval, in two digits."""
     if value >= 10 or value == 0:
         return f"{value:,.0f}"
-    return f"{value:.2g}" if value >= 0.001 else "0.00"
+    return f"{value:#.2g}" if value >= 0.001 else "0.00"
 
 
 def margin_percent(value: float) -> str:
