@@ -83,10 +83,13 @@ def _run(task: Task, names: Sequence[str]) -> tuple[str, list[Summary]]:
 
 
 def _load_policies(names: Sequence[str]) -> Mapping[str, Policy]:
-    if any(":" in name for name in names):
-        # a user's module lies where the command is run; an installed script does not look there
-        sys.path.insert(0, str(Path.cwd()))
+    import_from_here()
     return {name: load_policy(name) for name in names}
+
+
+def import_from_here() -> None:
+    """A user's module lies where the command is run; an installed script does not look there."""
+    sys.path.append(str(Path.cwd()))
 
 
 def _check_flags(scheduling: Scheduling) -> None:

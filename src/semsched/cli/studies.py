@@ -17,7 +17,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from semsched.cli.commands import one_line_errors
+from semsched.cli.commands import import_from_here, one_line_errors
 from semsched.cli.errors import Failure
 from semsched.policy import load_policy
 from semsched.report.files import check_output
@@ -42,6 +42,7 @@ def sweep(
     ray: str | None,
 ) -> None:
     """Run what is left of an experiment and say where the results are."""
+    import_from_here()
     with one_line_errors():
         experiment = load_experiment(name, num_seeds=num_seeds, overrides=overrides)
         path = out or Path(f"{experiment.name}.parquet")
@@ -49,7 +50,8 @@ def sweep(
         results = Results(path, experiment, " ".join(["semsched", *sys.argv[1:]]))
         began_at = time.monotonic()
         failures = _run(experiment, results, _executor(num_workers, ray))
-        _conclude(experiment, results)
+        if results.cells:
+            _conclude(experiment, results)
     num_done = len(results.cells)
     took = time.monotonic() - began_at
     print(f"{num_done} simulations in {path}, {took:.1f} s this time; see them with:")
@@ -111,9 +113,11 @@ def _report_failures(failures: Sequence[TaskFailure]) -> None:
     if not failures:
         return
     for failure in failures:
-        settings = ", ".join(f"{key}={value}" for key, value in failure.task.settings.items())
-        print(f"failed: {settings}: {failure.reason}", file=sys.stderr)
-    raise Failure(f"{len(failures)} scenarios failed, the rest is done", exit_code=1)
+        task = failure.task
+        cell = {"policy": ", ".join(task.policies), **task.settings}
+        named = ", ".join(f"{key}={value}" for key, value in cell.items())
+        print(f"failed: {named}: {failure.reason}", file=sys.stderr)
+    raise Failure(f"{len(failures)} cells failed, the rest is done", exit_code=1)
 
 
 def report(results: Path, out: Path | None, png: Path | None) -> None:

@@ -130,6 +130,10 @@ class Task:
         """The same scenario under one policy more."""
         return type(self)(self.settings, self.axes, (*self.policies, policy))
 
+    def only(self, policy: str) -> Self:
+        """The same scenario under one policy alone."""
+        return type(self)(self.settings, self.axes, (policy,))
+
     def without(self, cells: set[str]) -> Self:
         """The same without the policies whose cells are done."""
         left = tuple(policy for policy in self.policies if self.cell(policy) not in cells)
@@ -191,6 +195,7 @@ def _read(name: str) -> str:
 
 
 def _override(data: dict[str, Any], overrides: Sequence[str]) -> None:
+    """Let settings hold in all cells; what asked for their variation is void."""
     for override in overrides:
         key, equals, value = override.partition("=")
         if not equals:
@@ -199,6 +204,8 @@ def _override(data: dict[str, Any], overrides: Sequence[str]) -> None:
             grid.pop(key, None)
         if data.get("x") == key:
             del data["x"]
+        if data.get("question", {}).get("least") == key:
+            del data["question"]
         data.setdefault("settings", {})[key] = _toml_value(value)
 
 

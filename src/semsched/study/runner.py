@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
@@ -64,30 +65,32 @@ def run_study(
 
 def attempt(tasks: Sequence[Task]) -> list[Outcome]:
     """Measure some tasks, each for itself: one that fails does not stop the rest."""
-    return [_attempt(task) for task in tasks]
+    return [outcome for task in tasks for outcome in _attempt(task)]
 
 
-def _attempt(task: Task) -> Outcome:
+def _attempt(task: Task) -> list[Outcome]:
     try:
-        return measure(task)
+        return [measure(task)]
     except Exception as error:  # noqa: BLE001 - whatever it is, it is reported with its task
-        return Failure(task, f"{type(error).__name__}: {error}")
+        if len(task.policies) == 1:
+            return [Failure(task, f"{type(error).__name__}: {error}")]
+        return attempt([task.only(policy) for policy in task.policies])
 
 
 def on_local_cores(num_workers: int) -> Execute:
-    """Tasks in so many processes; a worker that dies costs its tasks one more try, alone."""
+    """Tasks in so many processes; a worker that dies costs its cells one more try, alone."""
 
     def execute(tasks: Sequence[Task]) -> Iterator[Outcome]:
         if num_workers == 1:
             for task in tasks:
-                yield _attempt(task)
+                yield from _attempt(task)
             return
         chunks = [list(tasks[i : i + CHUNK]) for i in range(0, len(tasks), CHUNK)]
         orphans: list[Task] = []
         yield from _in_pool(chunks, num_workers, orphans.extend)
-        for task in orphans:
+        for cell in [task.only(policy) for task in orphans for policy in task.policies]:
             died: list[Task] = []
-            yield from _in_pool([[task]], 1, died.extend)
+            yield from _in_pool([[cell]], 1, died.extend)
             yield from (Failure(lost, "its worker died, twice") for lost in died)
 
     return execute
@@ -98,7 +101,7 @@ def _in_pool(
 ) -> Iterator[Outcome]:
     os.environ.setdefault("POLARS_MAX_THREADS", "1")  # the cores are taken by the workers
     context = multiprocessing.get_context("spawn")  # a fork would inherit locks of polars
-    with ProcessPoolExecutor(num_workers, mp_context=context) as pool:
+    with ProcessPoolExecutor(num_workers, context, initializer=_ignore_interrupts) as pool:
         pending: dict[Future[list[Outcome]], list[Task]] = {
             pool.submit(attempt, chunk): chunk for chunk in chunks
         }
@@ -113,3 +116,8 @@ def _in_pool(
                         orphaned(chunk)
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _ignore_interrupts() -> None:
+    """Ctrl-C reaches all processes of a terminal; the one that writes decides what it means."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)

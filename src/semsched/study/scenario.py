@@ -134,7 +134,8 @@ def _check_prompts(source: Source, settings: WorkloadSettings, profile: EnginePr
     if source.trace is not None:
         raise WorkloadError(
             f"{settings.trace}, line {source.trace.lines[at]}: prompt_tokens is {prompts[at]}, "
-            f"more than {cache} holds: leave the request out, or choose a --setting with more memory"
+            f"more than {cache} holds: leave the request out, or choose a --setting with more "
+            "memory"
         )
     raise WorkloadError(
         f"--max-prompt-length: a prompt of {prompts[at]} tokens is longer than {cache}: "

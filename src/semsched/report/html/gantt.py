@@ -31,7 +31,11 @@ def gantt(timelines: Mapping[str, Sequence[Interval]], num_scenarios: int) -> Pi
         caption="A small case of its own. Each line is a request: the most urgent on top, within "
         "a class by arrival. It begins when the request arrives and ends with its last token.",
         panels=[Panel(escape(policy), "time (s)", "", {"range": span}, axis) for policy in chosen],
-        styles=[_style(state, panel) for panel in range(len(chosen)) for state in STATES],
+        styles=[
+            _style(state, panel, [sides[before] for before in chosen[:panel]])
+            for panel in range(len(chosen))
+            for state in STATES
+        ],
         variants=[[_bars(sides[policy], state, rows) for policy in chosen for state in STATES]],
         of_scenario=[0] * num_scenarios,
         name_of_scenario="",
@@ -73,13 +77,15 @@ def _axis(rows: Mapping[tuple[int, int], int]) -> Json:
     }
 
 
-def _style(state: str, panel: int) -> Json:
+def _style(state: str, panel: int, before: Sequence[Sequence[Interval]]) -> Json:
+    """How a state looks; in a legend it is named where it is first seen."""
+    named = any(each["state"] == state for intervals in before for each in intervals)
     return {
         "type": "bar",
         "orientation": "h",
         "name": state,
         "legendgroup": state,
-        "showlegend": panel == 0,
+        "showlegend": not named,
         "marker": {"color": STATES[state], "line": {"width": 0}},
         "xaxis": f"x{panel + 1}",
         "yaxis": f"y{panel + 1}",

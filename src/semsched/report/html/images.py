@@ -16,7 +16,9 @@ TOP = 96
 
 
 def write_pngs(folder: Path, results: pl.DataFrame, metadata: Mapping[str, Any]) -> list[Path]:
-    """Write each figure, for the scenario in which requests take longest, into `folder`; the paths, in order.
+    """Write each figure into `folder`; the paths, in order.
+
+    Of the scenarios the one in which requests take longest is drawn.
 
     Raises ReportError if kaleido or a Chrome to draw with is missing, or the folder is not to be
     written.

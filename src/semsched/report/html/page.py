@@ -259,5 +259,12 @@ WORDS = {
     "seed": "One repetition with other random requests; what is shown is the mean over all.",
 }
 
-MEASURED = {"KV": "kv_utilisation_mean", "distance": "distance"}
+MEASURED = {
+    "TTFT": "ttft_mean",
+    "p99": "e2e_p99",
+    "in time": "slo_attainment",
+    "KV": "kv_utilisation_mean",
+    "preemption, eviction": "num_preemptions",
+    "distance": "distance",
+}
 """Words that are not on a page where this was not measured."""
