@@ -143,7 +143,7 @@ def test_ctrl_c(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[s
     def interrupt(*_: object, **__: object) -> Run:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(commands, "simulate_policy", interrupt)
+    monkeypatch.setattr(commands, "simulate_fleet", interrupt)
     assert main(["simulate"]) == 130
     assert capsys.readouterr().err == "semsched: interrupted\n"
 
@@ -208,8 +208,16 @@ def test_a_trace_file_that_cannot_be(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr(commands, "simulate_policy", None)  # it does not come to that
+    monkeypatch.setattr(commands, "simulate_fleet", None)  # it does not come to that
     assert main(arguments.split()) == 2
     [line] = capsys.readouterr().err.splitlines()
     assert re.search(says, line), line
     assert not list(folder.iterdir())
+
+
+def test_several_engines(capsys: pytest.CaptureFixture[str]) -> None:
+    command = ["compare", "--trace", "clinic", "--num-replicas", "3", "--routing", "least-work"]
+    assert main([*command, "--policies", "fcfs,semantic"]) == 0
+    assert "on 3 x A100_4B" in capsys.readouterr().out
+    assert main(["simulate", "--num-replicas", "2", "--trace-file", "t.json"]) == 2
+    assert "--trace-file shows one engine" in capsys.readouterr().err

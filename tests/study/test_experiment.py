@@ -100,6 +100,7 @@ def test_a_setting_given_from_outside_holds_in_all_cells(tmp_path: Path) -> None
     [
         ("num_seeds = 2", "num_seed = 2", "num_seed: Extra inputs are not permitted"),
         ("num_seeds = 2", "num_seeds = 0", "num_seeds: Input should be greater than 0"),
+        ("num_seeds = 2", 'figures = ["pie"]', "figures.0: Input should be 'e2e', 'ttft'"),
         ('x = "load"', 'x = "ranks"', "x: ranks does not vary in the grid"),
         ("load = [0.5, 0.9]", "load = []", "grid"),
         ("load = [0.5, 0.9]", "lod = [0.5, 0.9]", "lod: no such setting"),

@@ -107,3 +107,23 @@ def test_another_study_is_not_overwritten(experiment: Experiment, tmp_path: Path
     results.save()
     with pytest.raises(ResultsError, match="holds the study 'small' over other settings"):
         Results(path, load_experiment("ours"), "")
+
+
+def test_a_full_disk_leaves_what_was_there(
+    experiment: Experiment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "out.parquet"
+    results = Results(path, experiment, "")
+    results.add(measure(experiment.tasks()[0]))
+    results.save()
+    before = path.read_bytes()
+
+    def full(*_: object, **__: object) -> None:
+        raise pl.exceptions.ComputeError("No space left on device (os error 28)")
+
+    monkeypatch.setattr(pl.DataFrame, "write_parquet", full)
+    results.add(measure(experiment.tasks()[1]))
+    with pytest.raises(ResultsError, match=r"out\.parquet: cannot be written: No space left"):
+        results.save()
+    assert path.read_bytes() == before
+    assert len(list(tmp_path.iterdir())) == 2

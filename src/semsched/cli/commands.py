@@ -20,7 +20,7 @@ from semsched.errors import InputError
 from semsched.policy import Policy, load_policy
 from semsched.report import files, table
 from semsched.report.trace_events import write_trace_events
-from semsched.simulate import simulate as simulate_policy
+from semsched.simulate import simulate_fleet, weighted_latency_bound
 from semsched.simulate.metrics import Summary, summarise
 from semsched.simulate.run import LostRequestError, Run
 from semsched.simulate.timeline import timeline
@@ -69,14 +69,17 @@ def _run(task: Task, names: Sequence[str]) -> tuple[str, list[Summary]]:
     policies = _load_policies(names)
     profile, workload = task.scenario.engine.profile(), task.scenario.requests()
     if task.output.trace_file:
-        _check_traceable(workload)
+        _check_traceable(task, workload)
         policies = {name: _repeatable(policy) for name, policy in policies.items()}
     summaries, runs = _simulate_all(task, workload, profile, policies)
+    if len(policies) > 1:
+        _add_distances(task, workload, profile, summaries)
     with files.replacing(_paths(task.output)) as parts:
         _write(task, parts, workload, profile, policies, summaries, runs)
-    scheduling = task.scenario.scheduling
+    scheduling, replicas = task.scenario.scheduling, task.scenario.engine.num_replicas
+    times = f"{replicas} x " if replicas > 1 else ""
     title = (
-        f"{len(workload)} requests ({workload.name}) on {profile.name}, "
+        f"{len(workload)} requests ({workload.name}) on {times}{profile.name}, "
         f"{scheduling.max_num_seqs} seats, {scheduling.batching} batching"
     )
     return title, summaries
@@ -112,22 +115,36 @@ def _simulate_all(
     task: Task, workload: Workload, profile: EngineProfile, policies: Mapping[str, Policy]
 ) -> tuple[list[Summary], list[Run]]:
     """A summary of each run, and the runs themselves if files are made of them."""
-    summaries, runs = [], []
+    summaries, runs, engine = [], [], task.scenario.engine
     with progress_bar(Console(stderr=True)) as advance:
         for name, policy in policies.items():
-            run = simulate_policy(
+            run = simulate_fleet(
                 workload,
                 profile,
                 policy,
                 task.scenario.scheduling,
+                num_replicas=engine.num_replicas,
+                routing=engine.routing,
                 policy_name=name,
-                engine=task.scenario.engine.engine,
+                engine=engine.engine,
                 progress=partial(advance, name),
             )
             summaries.append(summarise(run))
             if task.output.rows or task.output.series or task.output.trace_file:
                 runs.append(run)
     return summaries, runs
+
+
+def _add_distances(
+    task: Task, workload: Workload, profile: EngineProfile, summaries: Sequence[Summary]
+) -> None:
+    """How far each policy is from what none can beat."""
+    replicas = task.scenario.engine.num_replicas
+    bound = weighted_latency_bound(workload, profile, task.scenario.scheduling, replicas)
+    for summary in summaries:
+        mean = summary["weighted_latency_mean"]
+        summary["weighted_latency_bound"] = bound
+        summary["distance_to_bound"] = mean / bound if mean and bound else None
 
 
 def _paths(output: OutputOptions) -> list[Path]:
@@ -147,7 +164,9 @@ def _check_outputs(task: Task) -> None:
         files.check_output(path, files.TABLE_SUFFIXES if is_table else (".json",) * is_trace)
 
 
-def _check_traceable(workload: Workload) -> None:
+def _check_traceable(task: Task, workload: Workload) -> None:
+    if task.scenario.engine.num_replicas > 1:
+        raise Failure("--trace-file shows one engine: leave out --num-replicas")
     if len(workload) > MAX_TRACED:
         raise Failure(
             f"--trace-file has a row for each request, and {len(workload)} are more than a viewer "

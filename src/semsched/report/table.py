@@ -113,6 +113,7 @@ _COMPARED: list[tuple[str, Callable[[Summary], Any], Format]] = [
     ("\ntokens\n/s", _overall("throughput_tokens_per_s"), _rate),
     ("\nKV\n%", _overall("kv_utilisation_mean"), _percent),
     ("\npreemp\ntions", _overall("num_preemptions"), _count),
+    ("\ntimes\nbound", lambda summary: summary.get("distance_to_bound"), _rate),
 ]
 
 _PER_CLASS: list[tuple[str, str, Format]] = [

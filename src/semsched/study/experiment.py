@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from importlib.resources import files
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -34,7 +34,18 @@ from semsched.study.scenario import Scenario, scenario_from
 
 EXPERIMENTS = files("semsched.study") / "experiments"
 
-Values = list[Any]
+Figure = Literal[
+    "e2e",
+    "ttft",
+    "e2e-distribution",
+    "ttft-distribution",
+    "engine",
+    "memory",
+    "gantt",
+    "bound",
+    "distance",
+]
+"""What a report can draw."""
 
 
 class ExperimentError(InputError):
@@ -68,6 +79,8 @@ class Experiment(BaseModel):
     num_seeds: Annotated[int, Field(gt=0, le=10_000)] = 5
     settings: dict[str, Any] = {}
     grid: Annotated[list[dict[str, Any]], Field(min_length=1)]
+    figures: list[Figure] | None = None
+    """Figures that the report draws; all, unless told."""
     timeline: dict[str, Any] | None = None
     """Settings of a small case whose every step is drawn, under the first and last policy."""
     question: Question | None = None

@@ -79,7 +79,7 @@ class Results:
         try:
             frame.write_parquet(temporary, metadata={KEY: json.dumps(self.metadata)})
             temporary.replace(self.path)
-        except OSError as error:
+        except (OSError, pl.exceptions.PolarsError) as error:
             raise ResultsError(f"{self.path}: cannot be written: {error}") from error
         finally:
             temporary.unlink(missing_ok=True)
@@ -94,7 +94,9 @@ def describe(experiment: Experiment, command: str) -> dict[str, Any]:
         "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
         "command": command,
         "experiment": experiment.text,
-        **experiment.model_dump(include={"name", "title", "description", "x", "num_seeds"}),
+        **experiment.model_dump(
+            include={"name", "title", "description", "x", "num_seeds", "figures"}
+        ),
         "axes": experiment.axes,
         "policies": experiment.policies,
         "timelines": {},

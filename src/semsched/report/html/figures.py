@@ -26,7 +26,8 @@ ENGINE = {
 
 
 def pictures(findings: Findings, scenarios: Sequence[Scenario]) -> list[Picture]:
-    """All pictures there is something to show in, each for every one of `scenarios`."""
+    """The pictures that are wanted and have something to show, for every one of `scenarios`."""
+    wanted = findings.metadata.get("figures")
     drawn = [
         _latency(findings, scenarios, "e2e"),
         _latency(findings, scenarios, "ttft"),
@@ -38,7 +39,8 @@ def pictures(findings: Findings, scenarios: Sequence[Scenario]) -> list[Picture]
         _bound(findings, scenarios),
         _distance(findings, scenarios),
     ]
-    return [picture for picture in drawn if picture is not None]
+    shown = [picture for picture in drawn if picture is not None]
+    return [picture for picture in shown if wanted is None or picture.name in wanted]
 
 
 def _latency(findings: Findings, scenarios: Sequence[Scenario], name: str) -> Picture | None:
