@@ -25,7 +25,7 @@ def test_the_least_that_is_enough_in_the_mean_over_seeds() -> None:
     axes = ["num_replicas"]
     assert answers(found, QUESTION, axes) == [
         "fcfs needs 4",
-        "smith: not enough with num_replicas up to 4",
+        "smith: not enough with num_replicas up to 4 (slo_attainment 0.500 at best)",
     ]
 
 

@@ -25,8 +25,10 @@ def answers(results: pl.DataFrame, question: Question, axes: list[str]) -> list[
 def _sentence(policy: str, means: pl.DataFrame, question: Question, others: list[str]) -> str:
     enough = means.filter(pl.col(question.metric) >= question.at_least).sort(question.least)
     if enough.is_empty():
-        most = means.sort(question.least)[question.least][-1]
-        return f"{policy}: not enough with {question.least} up to {most}"
+        most = means.sort(question.least).row(-1, named=True)[question.least]
+        reached = means.sort(question.metric).row(-1, named=True)[question.metric]
+        at_best = f"{question.metric} {reached:.3f} at best"
+        return f"{policy}: not enough with {question.least} up to {most} ({at_best})"
     best = enough.row(0, named=True)
     how = ", ".join(str(best[other]) for other in others)
     name = f"{policy} ({how})" if how else policy

@@ -1,8 +1,5 @@
 """Traces: workloads recorded elsewhere, read from CSV or JSONL files."""
 
-import csv
-import io
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib import resources
@@ -13,11 +10,9 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from semsched.request import NUM_CLASSES
-from semsched.workload.synthetic import MAX_TOKENS, check_range, draw_urgency
-from semsched.workload.workload import Floats, Ints, Workload, WorkloadError
-
-Lines = NDArray[np.int64]
+from semsched.workload.synthetic import check_range, draw_urgency
+from semsched.workload.table import Lines, TextTable, as_numbers, read_table
+from semsched.workload.workload import Workload, WorkloadError
 
 
 class Trace(NamedTuple):
@@ -31,6 +26,7 @@ class Trace(NamedTuple):
 
 
 CLINIC = "clinic"
+SHIPPED = resources.files("semsched.workload") / "traces" / "clinic.csv"
 
 REQUIRED = ("arrived_at", "prompt_tokens", "output_tokens")
 OPTIONAL = (
@@ -42,12 +38,8 @@ OPTIONAL = (
 )
 
 
-def _seconds(text: pl.Series) -> pl.Series:
-    return text.cast(pl.Float64, strict=False)
-
-
 def _milliseconds(text: pl.Series) -> pl.Series:
-    return _seconds(text) / 1e3
+    return as_numbers(text) / 1e3
 
 
 def _datetime(text: pl.Series) -> pl.Series:
@@ -68,7 +60,7 @@ class Format:
     """
 
     columns: Mapping[str, str]
-    seconds: Callable[[pl.Series], pl.Series] = _seconds
+    seconds: Callable[[pl.Series], pl.Series] = as_numbers
     instant: str = "a finite number of seconds, at least 0"
     has_failed: bool = False
 
@@ -93,44 +85,8 @@ FORMATS: Mapping[str, Format] = {
 }
 
 
-@dataclass(frozen=True)
-class _Table:
-    """The rows of a file as text, each with its line; null is a missing value."""
-
-    path: Path
-    text: pl.DataFrame
-    lines: Lines
-
-    def keep(self, rows: pl.Series) -> "_Table":
-        return _Table(self.path, self.text.filter(rows), self.lines[rows.to_numpy()])
-
-    def number(self, column: str) -> Floats:
-        """The column as numbers, NaN where it holds none."""
-        return _seconds(self.text[column]).fill_null(np.nan).to_numpy()
-
-    def demand(self, column: str, holds: NDArray[np.bool_], what: str) -> None:
-        """Raise WorkloadError for the first row where `holds` is false."""
-        if not holds.all():
-            at = int(np.argmin(holds))
-            value = self.text[column][at]
-            shown = "missing" if value is None else repr(value[:40])
-            raise WorkloadError(
-                f"{self.path}, line {self.lines[at]}: {column} is {shown}, must be {what}"
-            )
-
-    def whole(self, column: str) -> Ints:
-        """The column as numbers of tokens; raises WorkloadError for the first that is none."""
-        number = self.number(column)
-        is_whole = np.isfinite(number) & (number == np.floor(number)) & (number >= 1)
-        self.demand(column, is_whole, "a whole number of at least 1")
-        self.demand(column, number <= MAX_TOKENS, f"at most {MAX_TOKENS}")
-        return number.astype(np.int32)
-
-    def classes(self, column: str) -> Ints:
-        """The column as urgency classes; raises WorkloadError for the first that is none."""
-        number = self.number(column)
-        self.demand(column, np.isin(number, np.arange(NUM_CLASSES)), "a class 0 to 4")
-        return number.astype(np.int32)
+WANTED = {column for form in FORMATS.values() for column in form.columns.values()}
+"""Columns that any format reads."""
 
 
 def read_trace(
@@ -151,19 +107,17 @@ def read_trace(
     WorkloadError; lines are counted in the file, and a line break within quotes shifts them.
     """
     if path == CLINIC:
-        with resources.as_file(
-            resources.files("semsched.workload") / "traces" / "clinic.csv"
-        ) as file:
+        with resources.as_file(SHIPPED) as file:
             trace = read_trace(file, seed=seed, max_requests=max_requests)
         return trace._replace(workload=replace(trace.workload, name=CLINIC))
     path = Path(path)
     if max_requests is not None:
         check_range("max_requests", max_requests, 1)
     check_range("seed", seed, 0)
-    table = _read_table(path)
+    table = read_table(path, WANTED)
     form = _recognise(table)
     if form.has_failed:
-        output = _seconds(table.text[form.columns["output_tokens"]])
+        output = as_numbers(table.text[form.columns["output_tokens"]])
         table = table.keep((output != 0).fill_null(True))
     if table.text.is_empty():
         raise WorkloadError(f"{path}: no requests in it")
@@ -182,7 +136,7 @@ def clinic() -> Workload:
     return read_trace(CLINIC).workload
 
 
-def _recognise(table: _Table) -> Format:
+def _recognise(table: TextTable) -> Format:
     for name, trace in FORMATS.items():
         if trace.columns["arrived_at"] in table.text.columns:
             for field in REQUIRED:
@@ -198,7 +152,7 @@ def _recognise(table: _Table) -> Format:
     raise WorkloadError(f"{table.path}: columns of no known trace; known are {known}")
 
 
-def _parse(table: _Table, trace: Format) -> dict[str, NDArray[Any]]:
+def _parse(table: TextTable, trace: Format) -> dict[str, NDArray[Any]]:
     """Every field the table has, checked, in the order of the file."""
     present = {
         field: column for field, column in trace.columns.items() if column in table.text.columns
@@ -235,75 +189,3 @@ def _workload(name: str, fields: Mapping[str, NDArray[Any]]) -> Workload:
         predicted_urgency=fields.get("predicted_urgency", known.urgency),
         predicted_output_tokens=fields.get("predicted_output_tokens", known.output_tokens),
     )
-
-
-def _read_table(path: Path) -> _Table:
-    try:
-        raw = path.read_bytes()
-    except OSError as error:
-        raise WorkloadError(f"{path}: {error.strerror}") from error
-    try:
-        content = raw.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = raw.count(b"\n", 0, error.start) + 1
-        raise WorkloadError(f"{path}, line {line}: not UTF-8 text") from error
-    if not content.strip():
-        raise WorkloadError(f"{path}: the file is empty")
-    if content.lstrip().startswith("{"):
-        return _read_jsonl(path, content)
-    return _read_csv(path, content)
-
-
-def _read_csv(path: Path, content: str) -> _Table:
-    try:
-        text = pl.read_csv(io.BytesIO(content.encode()), infer_schema=False).rename(str.strip)
-    except pl.exceptions.PolarsError as error:
-        raise WorkloadError(_csv_fault(path, content)) from error
-    text = text.select(pl.all().str.strip_chars().replace("", None))
-    table = _Table(path, text, np.arange(2, len(text) + 2, dtype=np.int64))
-    return table.keep(text.select(~pl.all_horizontal(pl.all().is_null())).to_series())
-
-
-def _csv_fault(path: Path, content: str) -> str:
-    """What is wrong with a file that polars refuses, found row by row."""
-    rows = csv.reader(io.StringIO(content), strict=True)
-    try:
-        num_columns = len(next(rows))
-        for row in rows:
-            if len(row) > num_columns:
-                return (
-                    f"{path}, line {rows.line_num}: {len(row)} values under "
-                    f"{num_columns} column names"
-                )
-    except csv.Error as error:
-        return f"{path}, line {rows.line_num}: {error}"
-    return f"{path}: not a readable CSV file"
-
-
-def _read_jsonl(path: Path, content: str) -> _Table:
-    wanted = {column for trace in FORMATS.values() for column in trace.columns.values()}
-    records: list[dict[str, str | None]] = []
-    lines: list[int] = []
-    for line, written in enumerate(content.split("\n"), start=1):
-        if written.strip():
-            record = _record(path, line, written)
-            records.append({key: _text(record[key]) for key in wanted & record.keys()})
-            lines.append(line)
-    schema = dict.fromkeys(sorted({key for record in records for key in record}), pl.String)
-    text = pl.DataFrame(records, schema=schema)
-    return _Table(path, text, np.array(lines, dtype=np.int64))
-
-
-def _record(path: Path, line: int, written: str) -> dict[str, Any]:
-    try:
-        record = json.loads(written)
-    except (ValueError, RecursionError) as error:
-        raise WorkloadError(f"{path}, line {line}: not valid JSON") from error
-    if not isinstance(record, dict):
-        raise WorkloadError(f"{path}, line {line}: must be a JSON object")
-    return record
-
-
-def _text(value: object) -> str | None:
-    """`value` as polars can hold it: JSON may spell half a surrogate pair, UTF-8 may not."""
-    return None if value is None else str(value).encode(errors="replace").decode()
