@@ -1,6 +1,7 @@
 """Reading traces: each format, and every fault with its line."""
 
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -278,3 +279,9 @@ def test_real_traces(name: str, num_requests: int, last_line: int) -> None:
     assert len(workload) == num_requests
     assert lines[-1] == last_line
     assert 3400 < workload.arrived_at[-1] < 3600
+
+
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.csv")
+    with pytest.raises(WorkloadError, match=r"pipe\.csv: is a pipe"):
+        read_trace(tmp_path / "pipe.csv")

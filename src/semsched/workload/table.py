@@ -67,6 +67,8 @@ class TextTable:
 
 def read_table(path: Path, wanted: Set[str]) -> TextTable:
     """The file at `path`; of JSON objects only the keys in `wanted`. Raises WorkloadError."""
+    if path.is_fifo():
+        raise WorkloadError(f"{path}: is a pipe: write it to a file first")
     try:
         raw = path.read_bytes()
     except OSError as error:
