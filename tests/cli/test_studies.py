@@ -10,6 +10,7 @@ import polars as pl
 import pytest
 
 from semsched.cli import main
+from semsched.study.experiment import shipped_experiments
 from semsched.study.results import KEY, read_results
 
 SMALL = """
@@ -127,3 +128,10 @@ def test_ctrl_c_leaves_a_file_to_go_on_with(folder: Path) -> None:
     assert "Traceback" not in said
     frame, _ = read_results(folder / "load.parquet")
     assert 0 < frame["cell"].n_unique() < 1260
+
+
+def test_help_names_what_is_shipped(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["sweep", "--help"]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert f"Shipped are: {', '.join(shipped_experiments())}." in said
+    assert "unless told" in said

@@ -132,7 +132,7 @@ def sweep(
         str, typer.Argument(help="A shipped experiment by its name, or the path of a .toml file.")
     ],
     out: Annotated[
-        Path | None, typer.Option(help="Results file [default: the name with .parquet].")
+        Path | None, typer.Option(help="Results file; the name with .parquet unless told.")
     ] = None,
     seeds: Annotated[
         int | None, typer.Option(min=1, help="Seeds, instead of the experiment's own number.")
@@ -142,7 +142,7 @@ def sweep(
         typer.Option("--set", help="A setting for all cells, as key=value; may be repeated."),
     ] = None,
     workers: Annotated[
-        int | None, typer.Option(min=1, help="Processes [default: all local cores].")
+        int | None, typer.Option(min=1, help="Processes; as many as cores unless told.")
     ] = None,
     ray: Annotated[
         str | None, typer.Option(help="Run on Ray: an address, or local.", metavar="ADDRESS")
@@ -150,7 +150,8 @@ def sweep(
 ) -> None:
     """Run every simulation of an experiment; what is done already is not done again.
 
-    Ctrl-C leaves a results file that the same command goes on with.
+    Ctrl-C leaves a results file that the same command goes on with. Shipped are: fleet,
+    length-error, load, memory, ours, predictor-latency, priority-error, unequal-seats.
 
     Examples:
 
@@ -171,7 +172,7 @@ def report(
         Path, typer.Argument(help="What `sweep` wrote, or the .parquet of `compare --rows`.")
     ],
     out: Annotated[
-        Path | None, typer.Option(help="The page [default: beside the results, as .html].")
+        Path | None, typer.Option(help="The page; beside the results, as .html, unless told.")
     ] = None,
     png: Annotated[
         Path | None, typer.Option(help="Write each figure as a PNG into this folder, too.")
