@@ -3,7 +3,7 @@ PY := .venv/bin/python
 PIP := $(PY) -m pip install --quiet --disable-pip-version-check -c constraints.txt
 CODE := src tests bench tools
 
-.PHONY: setup demo test lint bench docs clean
+.PHONY: setup demo test lint bench bench-predict docs clean
 
 setup: .venv/ready
 
@@ -28,6 +28,9 @@ lint: setup
 bench: setup
 	$(PY) bench/simulator.py
 	$(PY) bench/studies.py
+
+bench-predict: setup
+	$(PY) bench/predictors.py
 
 docs: setup
 	$(PY) -m mkdocs build --quiet --site-dir site

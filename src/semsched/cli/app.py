@@ -189,3 +189,24 @@ def report(
     from semsched.cli import studies
 
     studies.report(results, out, png)
+
+
+@app.command(name="eval-length")
+def eval_length(
+    file: Annotated[Path, typer.Argument(help='JSONL, a line each: {"text": ..., "len": ...}.')],
+    json_path: Annotated[
+        Path | None, typer.Option("--json", help="Write the figures into this file, too.")
+    ] = None,
+) -> None:
+    """How well output lengths are predicted, before and while learning from a file's answers.
+
+    `len` is the length of the answer in output tokens. Rows are met in order, each predicted
+    before it is learned from.
+
+    Example:
+
+        semsched eval-length answers.jsonl --json figures.json
+    """
+    from semsched.cli import predictors
+
+    predictors.eval_length(file, json_path)
