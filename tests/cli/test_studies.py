@@ -135,3 +135,32 @@ def test_help_names_what_is_shipped(capsys: pytest.CaptureFixture[str]) -> None:
     said = " ".join(capsys.readouterr().out.split())
     assert f"Shipped are: {', '.join(shipped_experiments())}." in said
     assert "unless told" in said
+
+
+def test_nobody_works_on_when_the_main_process_is_killed(folder: Path) -> None:
+    command = [sys.executable, "-m", "semsched", "sweep", "load"]
+    process = subprocess.Popen(command, cwd=folder, stderr=subprocess.PIPE, start_new_session=True)
+    time.sleep(4)
+    process.kill()
+    process.communicate(timeout=30)  # the workers held the pipe open as long as they lived
+
+
+def test_to_be_terminated_is_to_be_interrupted(folder: Path) -> None:
+    command = [sys.executable, "-m", "semsched", "sweep", "load", "--seeds", "3"]
+    with subprocess.Popen(command, cwd=folder, stderr=subprocess.PIPE, text=True) as process:
+        time.sleep(4)
+        process.terminate()
+        process.communicate(timeout=60)
+    assert process.returncode == 130
+    frame, _ = read_results(folder / "load.parquet")
+    assert 0 < frame["cell"].n_unique() < 1260
+
+
+def test_the_page_of_an_unfinished_study_says_so(folder: Path) -> None:
+    assert main(["sweep", "small.toml", "--workers", "1"]) == 0
+    frame, metadata = read_results(Path("small.parquet"))
+    some = frame.filter(frame["policy"] == "fcfs")
+    some.write_parquet("some.parquet", metadata={KEY: json.dumps(metadata)})
+    assert main(["report", "some.parquet"]) == 0
+    page = (folder / "some.html").read_text("utf-8")
+    assert "Only 4 of 8 simulations are done" in page

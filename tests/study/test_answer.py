@@ -18,6 +18,9 @@ def test_the_least_that_is_enough_in_the_mean_over_seeds() -> None:
             ("fcfs", "rr", 2, 0.98, "0"),
             ("fcfs", "rr", 2, 0.99, "0"),  # 0.985 in the mean: not enough
             ("fcfs", "rr", 4, 1.0, "0"),
+            ("edf", "rr", 1, 1.0, "0"),
+            ("edf", "rr", 2, 0.5, "0"),  # not from 1 on
+            ("edf", "rr", 4, 1.0, "0"),
             ("fcfs", "rr", 1, 1.0, "4"),
             ("smith", "rr", 4, 0.5, "0"),
         ]
@@ -25,6 +28,7 @@ def test_the_least_that_is_enough_in_the_mean_over_seeds() -> None:
     axes = ["num_replicas"]
     assert answers(found, QUESTION, axes) == [
         "fcfs needs 4",
+        "edf needs 4",
         "smith: not enough with num_replicas up to 4 (slo_attainment 0.500 at best)",
     ]
 
@@ -32,3 +36,8 @@ def test_the_least_that_is_enough_in_the_mean_over_seeds() -> None:
 def test_the_best_of_the_other_settings_is_named() -> None:
     found = results([("fcfs", "rr", 4, 1.0, "0"), ("fcfs", "least", 3, 1.0, "0")])
     assert answers(found, QUESTION, ["num_replicas", "routing"]) == ["fcfs (least) needs 3"]
+
+
+def test_what_makes_no_difference_is_not_named() -> None:
+    found = results([("fcfs", "rr", 4, 1.0, "0"), ("fcfs", "least", 4, 1.0, "0")])
+    assert answers(found, QUESTION, ["num_replicas", "routing"]) == ["fcfs needs 4"]

@@ -95,6 +95,12 @@ def test_a_setting_given_from_outside_holds_in_all_cells(tmp_path: Path) -> None
     assert load(tmp_path, GOOD, "load=0.7").x is None
 
 
+def ask(key: str, value: str) -> str:
+    """A question with one thing wrong."""
+    good = {"least": "'load'", "says": "'{policy} {value}'"} | {key: value}
+    return "question = {" + ", ".join(f"{key} = {value}" for key, value in good.items()) + "}"
+
+
 @pytest.mark.parametrize(
     ("change", "to", "says"),
     [
@@ -107,6 +113,14 @@ def test_a_setting_given_from_outside_holds_in_all_cells(tmp_path: Path) -> None
         ("load = [0.5, 0.9]", "load = [0.5, -1]", "load: Input should be greater"),
         ("load = [0.5, 0.9]", 'load = [0.5, "high"]', "load: Input should be a valid number"),
         ('policy = "fcfs"\n', "", "grid: policy is missing"),
+        ('policy = "fcfs"', "policy = [1, 2]", "grid: policy is missing, or is no text"),
+        ("num_requests = 10", "num_requests = 10\nseed = 7", "seed: the seeds are 0 to"),
+        ("num_requests = 10", "num_requests = 2024-01-01", "no setting takes a date"),
+        ("num_seeds = 2", "timeline.gap_num = -3", "gap_num"),
+        ("num_seeds = 2", "timeline.bogus = 3", "bogus: no such setting"),
+        ("num_seeds = 2", ask("metric", "'nonsense'"), "question.metric: must be one of e2e"),
+        ("num_seeds = 2", ask("least", "'ranks'"), "question.least: ranks does not vary"),
+        ("num_seeds = 2", ask("says", "'{foo}'"), "question.says: only {policy} and {value}"),
         ('policy = "fcfs"', 'policy = "lifo"', "unknown policy 'lifo'"),
         ("num_requests = 10", "num_requests = 10\nload = 1.0", "load stands in the settings"),
         ("num_requests = 10", 'num_requests = 10\nsetting = "A7"', "profile A7: not known"),
@@ -135,3 +149,9 @@ def test_an_empty_grid(tmp_path: Path) -> None:
 def test_a_file_that_is_not_there(name: str) -> None:
     with pytest.raises(ExperimentError, match=r"^nope"):
         load_experiment(name)
+
+
+def test_an_unreadable_trace_is_one_line_before_any_work(tmp_path: Path) -> None:
+    source = 'arrivals = "poisson"\nnum_requests = 10'
+    with pytest.raises(ExperimentError, match=r"mine\.toml: .*absent\.csv: No such file"):
+        load(tmp_path, GOOD.replace(source, 'trace = "absent.csv"'))

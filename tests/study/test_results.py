@@ -69,16 +69,31 @@ def test_what_is_saved_is_taken_up_again(experiment: Experiment, tmp_path: Path)
     assert list(tmp_path.glob(".*")) == []
 
 
-def test_cells_that_are_no_longer_asked_for_are_left_out(
-    experiment: Experiment, tmp_path: Path
-) -> None:
+def test_finished_work_is_not_thrown_away(experiment: Experiment, tmp_path: Path) -> None:
+    """Another number of seeds, other settings: another file."""
     path = tmp_path / "out.parquet"
     results = Results(path, experiment, "")
     results.add(measure(experiment.tasks()[0]))
     results.save()
-    (tmp_path / "small.toml").write_text(TEXT.replace('"fcfs", ', ""), "utf-8")
-    fewer = load_experiment(str(tmp_path / "small.toml"))
-    assert Results(path, fewer, "").frame["policy"].unique().to_list() == ["semantic"]
+    fewer = load_experiment(str(tmp_path / "small.toml"), overrides=["policy=semantic"])
+    with pytest.raises(ResultsError, match="holds 1 simulations that this sweep does not ask for"):
+        Results(path, fewer, "")
+
+
+def test_a_cell_is_what_it_reads(tmp_path: Path) -> None:
+    """A trace that changed is another trace, whatever its name."""
+    trace = tmp_path / "trace.csv"
+    text = TEXT.replace('arrivals = "poisson"\nnum_requests = 20', f'trace = "{trace}"')
+    (tmp_path / "traced.toml").write_text(text, "utf-8")
+
+    def cells(rows: str) -> set[str]:
+        trace.write_text(f"arrived_at,prompt_tokens,output_tokens\n{rows}", "utf-8")
+        tasks = load_experiment(str(tmp_path / "traced.toml")).tasks()
+        return {task.cell(policy) for task in tasks for policy in task.policies}
+
+    first = cells("0,1,1\n1,2,2\n")
+    assert cells("0,1,1\n1,2,2\n") == first
+    assert not cells("0,1,1\n1,2,3\n") & first
 
 
 def test_foreign_files_are_refused_with_the_way_out(experiment: Experiment, tmp_path: Path) -> None:
@@ -105,7 +120,7 @@ def test_another_study_is_not_overwritten(experiment: Experiment, tmp_path: Path
     results = Results(path, experiment, "")
     results.add(measure(experiment.tasks()[0]))
     results.save()
-    with pytest.raises(ResultsError, match="holds the study 'small' over other settings"):
+    with pytest.raises(ResultsError, match="holds the study 'small': give --out another file"):
         Results(path, load_experiment("ours"), "")
 
 

@@ -1,6 +1,7 @@
 """Tasks in processes: whole, repeatable, and not stopped by one that fails or dies."""
 
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -118,3 +119,20 @@ def test_a_worker_that_dies_costs_its_own_task_only(folder: Path) -> None:
     results, failures = run(folder, experiment_of(folder, text), on_local_cores(2))
     assert len(results.cells) == 18
     assert [failure.reason for failure in failures] == ["its worker died, twice"] * 3
+
+
+def test_a_dead_worker_does_not_slow_the_rest(folder: Path) -> None:
+    """Hundreds of cells after the one that kills go on at full speed."""
+    text = TEXT.replace("num_seeds = 3", "num_seeds = 60")
+    text += '\n[[grid]]\npolicy = "wild:deadly"\nload = [0.7]\n'
+    experiment = experiment_of(folder, text.replace("num_seeds = 60", "num_seeds = 1"))
+    more = experiment_of(folder, text.replace('"wild:deadly"', '"wild:failing"'))
+    deadly = [task for task in experiment.tasks() if "wild:deadly" in task.policies]
+    began_at = time.monotonic()
+    outcomes = list(on_local_cores(2)([*deadly, *more.tasks()]))
+    reasons = [outcome.reason for outcome in outcomes if isinstance(outcome, Failure)]
+    done = {row["cell"] for rows in outcomes if isinstance(rows, list) for row in rows}
+    assert len(done) == 6 * 60
+    assert len(reasons) == 60 + 1
+    assert reasons.count("its worker died, twice") == 1
+    assert time.monotonic() - began_at < 60  # a pool for each cell would take minutes

@@ -1,10 +1,13 @@
 """The commands about studies: sweep an experiment, report its results."""
 
 import os
+import shlex
+import signal
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 from rich.console import Console
@@ -43,19 +46,20 @@ def sweep(
 ) -> None:
     """Run what is left of an experiment and say where the results are."""
     import_from_here()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # to be stopped is to be interrupted
     with one_line_errors():
         experiment = load_experiment(name, num_seeds=num_seeds, overrides=overrides)
         path = out or Path(f"{experiment.name}.parquet")
         check_output(path, (".parquet",))
-        results = Results(path, experiment, " ".join(["semsched", *sys.argv[1:]]))
+        results = Results(path, experiment, shlex.join(["semsched", *sys.argv[1:]]))
         began_at = time.monotonic()
         failures = _run(experiment, results, _executor(num_workers, ray))
         if results.cells:
             _conclude(experiment, results)
-    num_done = len(results.cells)
     took = time.monotonic() - began_at
-    print(f"{num_done} simulations in {path}, {took:.1f} s this time; see them with:")
-    print(f"  semsched report {path}")
+    if results.cells:
+        print(f"{len(results.cells)} simulations in {path}, {took:.1f} s this time; see them with:")
+        print(f"  semsched report {path}")
     for note in results.metadata["notes"]:
         print(f"- {note}")
     _report_failures(failures)
@@ -128,12 +132,21 @@ def report(results: Path, out: Path | None, png: Path | None) -> None:
         path = out or results.with_suffix(".html")
         check_output(path, (".html",))
         has_rows = "finished_at" in _columns(results)
-        frame, metadata = results_from_rows(results) if has_rows else read_results(results)
+        frame, metadata = results_from_rows(results) if has_rows else _read(results)
         write_report(path, frame, metadata)
         print(f"{path}: {path.stat().st_size / 1e6:.1f} MB")
         if png:
             for picture in write_pngs(png, frame, metadata):
                 print(picture)
+
+
+def _read(path: Path) -> tuple[pl.DataFrame, Mapping[str, Any]]:
+    frame, metadata = read_results(path)
+    num_done, num_cells = frame["cell"].n_unique(), metadata["num_cells"]
+    if num_done < num_cells:
+        note = f"Only {num_done} of {num_cells} simulations are done: all of this may change."
+        metadata = {**metadata, "notes": [note, *metadata["notes"]]}
+    return frame, metadata
 
 
 def _columns(path: Path) -> list[str]:

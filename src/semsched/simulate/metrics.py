@@ -22,6 +22,12 @@ Summary = dict[str, Any]
 
 LATENCIES = ("e2e", "ttft", "tpot", "queue", "slowdown")
 
+GROUP_METRICS = (
+    *(f"{name}_{kind}" for name in LATENCIES for kind in ("mean", "p50", "p90", "p99", "max")),
+    "slo_attainment",
+)
+"""What is known of every group of requests."""
+
 
 def summarise(run: Run) -> Summary:
     """All metrics of `run`: over all requests, and under "by_urgency" per *true* class.

@@ -16,12 +16,13 @@ both settings the same value. `num_seeds` repeats everything under so many seeds
 """
 
 import hashlib
+import importlib.util
 import itertools
 import json
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -30,6 +31,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from semsched.errors import InputError
 from semsched.policy import load_policy
+from semsched.simulate.metrics import GROUP_METRICS
 from semsched.study.scenario import Scenario, scenario_from
 
 EXPERIMENTS = files("semsched.study") / "experiments"
@@ -114,11 +116,17 @@ class Experiment(BaseModel):
 
     @model_validator(mode="after")
     def _makes_sense(self) -> Self:
+        try:
+            json.dumps([self.settings, self.grid, self.timeline])
+        except TypeError:
+            raise ValueError("no setting takes a date or a time") from None
         cells = list(self._combinations())
         if not cells:
             raise ValueError("grid: an empty list leaves nothing to simulate")
-        if not all("policy" in cell for cell in cells):
-            raise ValueError("grid: policy is missing")
+        if not all(isinstance(cell.get("policy"), str) for cell in cells):
+            raise ValueError("grid: policy is missing, or is no text")
+        if "seed" in self.settings or any("seed" in _split(cell) for cell in cells):
+            raise ValueError("seed: the seeds are 0 to num_seeds - 1, set num_seeds")
         twice = {key for cell in cells for key in _split(cell)} & self.settings.keys()
         if twice:
             raise ValueError(f"{min(twice)} stands in the settings and in a grid")
@@ -159,11 +167,31 @@ class Task:
 
     def cell(self, policy: str) -> str:
         """The name of one simulation, the same in every run."""
-        return hashlib.sha256(f"{policy} {self.key}".encode()).hexdigest()[:16]
+        inputs = [contents(str(self.settings.get(name, ""))) for name in ("trace", "setting")]
+        text = json.dumps([policy, self.key, *inputs, contents(_source_of(policy))])
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     def scenario(self) -> Scenario:
         """The scenario; raises ValidationError if a setting is wrong."""
         return scenario_from(self.settings)
+
+
+def contents(path: str) -> str:
+    """A digest of a file that a simulation reads; empty if it is no file."""
+    if not path or not Path(path).is_file():
+        return ""
+    return _digest(path, Path(path).stat().st_mtime_ns)
+
+
+@cache
+def _digest(path: str, _: int) -> str:
+    return hashlib.sha256(Path(path).read_bytes()).hexdigest()
+
+
+def _source_of(policy: str) -> str:
+    module, colon, _ = policy.partition(":")
+    spec = importlib.util.find_spec(module) if colon else None
+    return (spec.origin or "") if spec else ""
 
 
 def shipped_experiments() -> list[str]:
@@ -184,8 +212,10 @@ def load_experiment(
         data = tomllib.loads(text)
         if num_seeds is not None:
             data["num_seeds"] = num_seeds
+        named = {"name": Path(name).stem, "text": text}
+        Experiment.model_validate({**data, **named})
         _override(data, overrides)
-        experiment = Experiment.model_validate({**data, "name": Path(name).stem, "text": text})
+        experiment = Experiment.model_validate({**data, **named})
     except tomllib.TOMLDecodeError as error:
         raise ExperimentError(f"{name}: not TOML: {error}") from error
     except ValidationError as error:
@@ -213,11 +243,15 @@ def _override(data: dict[str, Any], overrides: Sequence[str]) -> None:
         key, equals, value = override.partition("=")
         if not equals:
             raise ExperimentError(f"{override!r}: must be key=value")
-        for grid in data.get("grid", []):
+        if key == "policy":
+            for grid in data["grid"]:
+                grid["policy"] = _toml_value(value)
+            continue
+        for grid in data["grid"]:
             grid.pop(key, None)
         if data.get("x") == key:
             del data["x"]
-        if data.get("question", {}).get("least") == key:
+        if data.get("question") and data["question"]["least"] == key:
             del data["question"]
         data.setdefault("settings", {})[key] = _toml_value(value)
 
@@ -235,14 +269,39 @@ def _check(name: str, experiment: Experiment) -> None:
         for policy in experiment.policies:
             load_policy(policy)
         first_seed = experiment.model_copy(update={"num_seeds": 1})
-        for engine in {task.scenario().engine for task in first_seed.tasks()}:
-            engine.profile()
+        for scenario in {_input_of(task): task.scenario() for task in first_seed.tasks()}.values():
+            scenario.requests()
+        if experiment.timeline is not None:
+            scenario_from({**experiment.settings, **experiment.timeline}).requests()
     except ValidationError as error:
         raise ExperimentError(f"{name}: {_first(error)}") from error
     except InputError as error:
         raise ExperimentError(f"{name}: {error}") from error
     if experiment.x is not None and experiment.x not in experiment.axes:
         raise ExperimentError(f"{name}: x: {experiment.x} does not vary in the grid")
+    if experiment.question is not None:
+        _check_question(name, experiment.question, experiment.axes)
+
+
+def _input_of(task: "Task") -> str:
+    """Scenarios that read the same and must fit the same engine need only be tried once."""
+    names = ("trace", "arrivals", "max_prompt_length", "max_output_length", "setting")
+    more = ("block_size", "gpu_memory_utilization")
+    return json.dumps([task.settings.get(name) for name in (*names, *more)])
+
+
+def _check_question(name: str, question: Question, axes: Sequence[str]) -> None:
+    if question.least not in axes:
+        raise ExperimentError(f"{name}: question.least: {question.least} does not vary in the grid")
+    if question.metric not in GROUP_METRICS:
+        known = ", ".join(GROUP_METRICS)
+        raise ExperimentError(f"{name}: question.metric: must be one of {known}")
+    try:
+        question.says.format(policy="", value=0)
+    except (KeyError, IndexError, ValueError) as error:
+        raise ExperimentError(
+            f"{name}: question.says: only {{policy}} and {{value}} are known"
+        ) from error
 
 
 def _split(cell: Mapping[str, Any]) -> dict[str, Any]:

@@ -8,7 +8,7 @@ import json
 import platform
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from os import cpu_count
+from os import cpu_count, getpid
 from pathlib import Path
 from typing import Any
 
@@ -43,12 +43,17 @@ class Results:
         self._order = {cell: position for position, cell in enumerate(cells)}
         if path.exists():
             frame, metadata = read_results(path)
-            if metadata["name"] != experiment.name or metadata["axes"] != experiment.axes:
+            if metadata["name"] != experiment.name:
                 raise ResultsError(
-                    f"{path}: holds the study {metadata['name']!r} over other settings: "
-                    "give --out another file"
+                    f"{path}: holds the study {metadata['name']!r}: give --out another file"
                 )
-            self._frames.append(frame.filter(pl.col("cell").is_in(cells)))
+            others = len(set(frame["cell"]) - set(cells))
+            if others:
+                raise ResultsError(
+                    f"{path}: holds {others} simulations that this sweep does not ask for (other "
+                    "settings, seeds or inputs): give --out another file, or remove this one"
+                )
+            self._frames.append(frame)
 
     @property
     def cells(self) -> set[str]:
@@ -75,7 +80,7 @@ class Results:
             return
         frame = self.frame
         self._frames = [frame]
-        temporary = self.path.with_name(f".{self.path.name}.part")
+        temporary = self.path.with_name(f".semsched-{getpid()}.parquet")
         try:
             frame.write_parquet(temporary, metadata={KEY: json.dumps(self.metadata)})
             temporary.replace(self.path)
@@ -99,6 +104,7 @@ def describe(experiment: Experiment, command: str) -> dict[str, Any]:
         ),
         "axes": experiment.axes,
         "policies": experiment.policies,
+        "num_cells": sum(len(task.policies) for task in experiment.tasks()),
         "timelines": {},
         "notes": [],
     }
@@ -113,10 +119,10 @@ def read_results(path: Path) -> tuple[pl.DataFrame, Mapping[str, Any]]:
         raise ResultsError(f"{path}: is no results file of `semsched sweep`") from error
     except (OSError, pl.exceptions.PolarsError, ValueError) as error:
         raise ResultsError(f"{path}: cannot be read: {error}") from error
-    if (metadata["format"], metadata["version"]) != (FORMAT, semsched.__version__):
+    version = metadata.get("version")
+    if (metadata.get("format"), version) != (FORMAT, semsched.__version__):
         raise ResultsError(
-            f"{path}: made by semsched {metadata['version']}, this is {semsched.__version__}: "
-            f"repeat it with `semsched sweep {metadata['name']} --out OTHER`, or read it with "
-            f"`pip install semsched=={metadata['version']}`"
+            f"{path}: made by semsched {version}, this is {semsched.__version__}: repeat it with "
+            f"`semsched sweep {metadata.get('name')} --out OTHER`, or read it with that version"
         )
     return frame, metadata

@@ -4,10 +4,12 @@ import multiprocessing
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
+from threading import Thread
 
 from semsched.study.experiment import Experiment, Task
 from semsched.study.measure import Row, measure
@@ -78,46 +80,63 @@ def _attempt(task: Task) -> list[Outcome]:
 
 
 def on_local_cores(num_workers: int) -> Execute:
-    """Tasks in so many processes; a worker that dies costs its cells one more try, alone."""
+    """Tasks in so many processes; a worker that dies costs only what it was at one more try."""
 
     def execute(tasks: Sequence[Task]) -> Iterator[Outcome]:
         if num_workers == 1:
             for task in tasks:
                 yield from _attempt(task)
             return
-        chunks = [list(tasks[i : i + CHUNK]) for i in range(0, len(tasks), CHUNK)]
-        orphans: list[Task] = []
-        yield from _in_pool(chunks, num_workers, orphans.extend)
-        for cell in [task.only(policy) for task in orphans for policy in task.policies]:
-            died: list[Task] = []
-            yield from _in_pool([[cell]], 1, died.extend)
-            yield from (Failure(lost, "its worker died, twice") for lost in died)
+        chunks = deque(list(tasks[i : i + CHUNK]) for i in range(0, len(tasks), CHUNK))
+        while chunks:
+            suspects = yield from _in_pool(chunks, num_workers, 2 * num_workers)
+            yield from _one_by_one(task for chunk in suspects for task in chunk)
 
     return execute
 
 
+def _one_by_one(tasks: Iterable[Task]) -> Iterator[Outcome]:
+    """Cells whose worker died, each alone in a worker, so that the deadly ones are known."""
+    cells = deque([task.only(policy)] for task in tasks for policy in task.policies)
+    while cells:
+        died = yield from _in_pool(cells, 1, 1)
+        yield from (Failure(cell, "its worker died, twice") for [cell] in died)
+
+
 def _in_pool(
-    chunks: Sequence[list[Task]], num_workers: int, orphaned: Callable[[list[Task]], None]
-) -> Iterator[Outcome]:
+    chunks: deque[list[Task]], num_workers: int, max_in_flight: int
+) -> Generator[Outcome, None, list[list[Task]]]:
+    """Take chunks until none is left, or a worker dies: returns those that were in flight."""
     os.environ.setdefault("POLARS_MAX_THREADS", "1")  # the cores are taken by the workers
     context = multiprocessing.get_context("spawn")  # a fork would inherit locks of polars
-    with ProcessPoolExecutor(num_workers, context, initializer=_ignore_interrupts) as pool:
-        pending: dict[Future[list[Outcome]], list[Task]] = {
-            pool.submit(attempt, chunk): chunk for chunk in chunks
-        }
+    pending: dict[Future[list[Outcome]], list[Task]] = {}
+    with ProcessPoolExecutor(num_workers, context, initializer=_obey_the_parent) as pool:
         try:
-            while pending:
-                finished, _ = wait(pending, return_when=FIRST_COMPLETED)
-                for future in finished:
-                    chunk = pending.pop(future)
-                    try:
-                        yield from future.result()
-                    except BrokenProcessPool:
-                        orphaned(chunk)
+            while chunks or pending:
+                while chunks and len(pending) < max_in_flight:
+                    chunk = chunks.popleft()
+                    pending[pool.submit(attempt, chunk)] = chunk
+                for future in wait(pending, return_when=FIRST_COMPLETED).done:
+                    yield from future.result()
+                    del pending[future]
+        except BrokenProcessPool:
+            return list(pending.values())
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
+    return []
 
 
-def _ignore_interrupts() -> None:
-    """Ctrl-C reaches all processes of a terminal; the one that writes decides what it means."""
+def _obey_the_parent() -> None:
+    """Ctrl-C reaches all processes of a terminal; the one that writes decides what it means.
+
+    When that one is gone there is nobody to work for.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    Thread(target=_leave_with_the_parent, daemon=True).start()
+
+
+def _leave_with_the_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
