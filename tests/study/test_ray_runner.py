@@ -27,3 +27,9 @@ def test_without_ray_it_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(InputError, match=r"pip install 'semsched\[ray\]'"):
         on_ray("local")
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:1", "127.0.0.1:port"])
+def test_a_cluster_that_is_not_there_is_one_line(address: str) -> None:
+    with pytest.raises(InputError, match=f"--ray {address}: nobody answers there"):
+        list(on_ray(address)([]))

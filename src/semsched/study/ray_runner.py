@@ -1,10 +1,14 @@
 """The same study on a Ray cluster (optional: `pip install 'semsched[ray]'`)."""
 
+import socket
 from collections.abc import Iterator, Sequence
 
 from semsched.errors import InputError
 from semsched.study.experiment import Task
 from semsched.study.runner import CHUNK, Execute, Failure, Outcome, attempt
+
+PATIENCE = 5.0
+"""Seconds to wait for a cluster."""
 
 
 def on_ray(address: str) -> Execute:
@@ -18,6 +22,7 @@ def on_ray(address: str) -> Execute:
         raise InputError("--ray needs Ray: pip install 'semsched[ray]'") from error
 
     def execute(tasks: Sequence[Task]) -> Iterator[Outcome]:
+        _check_reachable(address)
         try:
             ray.init(None if address == "local" else address, include_dashboard=False)
         except (ConnectionError, ValueError, RuntimeError) as error:
@@ -37,3 +42,14 @@ def on_ray(address: str) -> Execute:
             ray.shutdown()
 
     return execute
+
+
+def _check_reachable(address: str) -> None:
+    """Ray itself waits for minutes for a cluster that is not there, and says nothing."""
+    host, colon, port = address.removeprefix("ray://").rpartition(":")
+    if not colon:
+        return  # "local", or "auto"
+    try:
+        socket.create_connection((host, int(port)), timeout=PATIENCE).close()
+    except (OSError, ValueError) as error:
+        raise InputError(f"--ray {address}: nobody answers there: {error}") from error
