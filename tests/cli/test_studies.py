@@ -115,19 +115,28 @@ def test_a_cell_that_fails_is_named_and_the_rest_is_done(
     assert "Traceback" not in said.err
 
 
+def wait_for_results(folder: Path) -> None:
+    """Until a study that runs has written something."""
+    for _ in range(600):
+        if (folder / "load.parquet").exists():
+            return
+        time.sleep(0.1)
+    raise AssertionError("no results after a minute")
+
+
 def test_ctrl_c_leaves_a_file_to_go_on_with(folder: Path) -> None:
-    command = [sys.executable, "-m", "semsched", "sweep", "load", "--seeds", "3"]
+    command = [sys.executable, "-m", "semsched", "sweep", "load"]
     with subprocess.Popen(
         command, cwd=folder, stderr=subprocess.PIPE, text=True, start_new_session=True
     ) as process:
-        time.sleep(4)
+        wait_for_results(folder)
         os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to all of them
         _, said = process.communicate(timeout=60)
     assert process.returncode == 130
     assert said.splitlines()[-1] == "semsched: interrupted"
     assert "Traceback" not in said
     frame, _ = read_results(folder / "load.parquet")
-    assert 0 < frame["cell"].n_unique() < 1260
+    assert 0 < frame["cell"].n_unique() < 8400
 
 
 def test_help_names_what_is_shipped(capsys: pytest.CaptureFixture[str]) -> None:
@@ -140,20 +149,20 @@ def test_help_names_what_is_shipped(capsys: pytest.CaptureFixture[str]) -> None:
 def test_nobody_works_on_when_the_main_process_is_killed(folder: Path) -> None:
     command = [sys.executable, "-m", "semsched", "sweep", "load"]
     process = subprocess.Popen(command, cwd=folder, stderr=subprocess.PIPE, start_new_session=True)
-    time.sleep(4)
+    wait_for_results(folder)
     process.kill()
     process.communicate(timeout=30)  # the workers held the pipe open as long as they lived
 
 
 def test_to_be_terminated_is_to_be_interrupted(folder: Path) -> None:
-    command = [sys.executable, "-m", "semsched", "sweep", "load", "--seeds", "3"]
+    command = [sys.executable, "-m", "semsched", "sweep", "load"]
     with subprocess.Popen(command, cwd=folder, stderr=subprocess.PIPE, text=True) as process:
-        time.sleep(4)
+        wait_for_results(folder)
         process.terminate()
         process.communicate(timeout=60)
     assert process.returncode == 130
     frame, _ = read_results(folder / "load.parquet")
-    assert 0 < frame["cell"].n_unique() < 1260
+    assert 0 < frame["cell"].n_unique() < 8400
 
 
 def test_the_page_of_an_unfinished_study_says_so(folder: Path) -> None:
