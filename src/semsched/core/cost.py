@@ -66,6 +66,17 @@ def decode_time(cost: StepCost, context: int, num_tokens: int) -> float:
     return (cost.base + cost.decode_seq) * num_tokens + cost.decode_context * tokens_attended
 
 
+def engine_time(cost: StepCost, prompt_tokens: int, output_tokens: int, seats: float) -> float:
+    """Seconds by which a request holds up a busy engine that serves `seats` at a time.
+
+    Under `paper` costs a decode step serves them all in the time of one, under `linear` they
+    share the base only; a prefill holds all of them up. Takes columns, too.
+    """
+    decode = decode_time(cost, prompt_tokens, output_tokens)
+    shared = cost.base * output_tokens if cost.additive else decode
+    return prefill_time(cost, 0, prompt_tokens) + (decode - shared) + shared / seats
+
+
 def remaining_time(
     cost: StepCost, prompt_tokens: int, computed: int, emitted: int, predicted_output_tokens: int
 ) -> float:

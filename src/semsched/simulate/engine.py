@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from semsched.core.cost import decode_time, prefill_time
+from semsched.core.cost import engine_time
 from semsched.core.profile import EngineProfile
 from semsched.core.scheduling import Scheduling
 from semsched.policy import Policy, name_of
@@ -54,14 +54,9 @@ def simulate(
 def capacity(workload: Workload, profile: EngineProfile, max_num_seqs: int) -> float:
     """Requests/s that the engine can serve at most, of requests like these, by its step times.
 
-    All seats are taken, or as many as the KV memory holds on average. Under `paper` costs a
-    decode step serves them all in the time of one, and a prefill holds all of them up.
+    All seats are taken, or as many as the KV memory holds on average.
     """
-    cost = profile.cost
     prompt: Any = workload.prompt_tokens.astype(np.int64)  # the cost functions take columns too
     output: Any = workload.output_tokens.astype(np.int64)
     seats = min(max_num_seqs, profile.kv_tokens / float(np.mean(prompt + output / 2)))
-    prefill = prefill_time(cost, 0, prompt)
-    decode = decode_time(cost, prompt, output)
-    shared = cost.base * output if cost.additive else decode
-    return 1 / float(np.mean(prefill + (decode - shared) + shared / seats))
+    return 1 / float(np.mean(engine_time(profile.cost, prompt, output, seats)))

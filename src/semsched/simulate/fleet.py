@@ -10,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 import polars as pl
 
-from semsched.core.cost import decode_time, prefill_time
+from semsched.core.cost import engine_time
 from semsched.core.profile import EngineProfile
 from semsched.core.scheduling import Scheduling
 from semsched.policy import Policy
@@ -59,14 +59,11 @@ def _engine_time(workload: Workload, profile: EngineProfile, scheduling: Schedul
 
     As many seats are taken as there are, or as the KV memory holds of requests like it.
     """
-    cost = profile.cost
     prompt: Any = workload.prompt_tokens.astype(np.int64)  # the cost functions take columns too
     output: Any = workload.predicted_output_tokens.astype(np.int64)
-    seats = np.minimum(scheduling.max_num_seqs, profile.kv_tokens / (prompt + output / 2))
-    decode = decode_time(cost, prompt, output)
-    shared = cost.base * output if cost.additive else decode
-    time: Floats = prefill_time(cost, 0, prompt) + (decode - shared) + shared / seats
-    return time
+    seats: Any = np.minimum(scheduling.max_num_seqs, profile.kv_tokens / (prompt + output / 2))
+    time: Any = engine_time(profile.cost, prompt, output, seats)
+    return time  # type: ignore[no-any-return]
 
 
 def _to_the_soonest(

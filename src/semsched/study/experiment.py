@@ -15,14 +15,11 @@ Keys are the settings of `study/settings.py` and `Scheduling`, and `policy`. A k
 both settings the same value. `num_seeds` repeats everything under so many seeds.
 """
 
-import hashlib
-import importlib.util
 import itertools
 import json
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cached_property
 from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -32,7 +29,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from semsched.errors import InputError
 from semsched.policy import load_policy
 from semsched.simulate.metrics import GROUP_METRICS
-from semsched.study.scenario import Scenario, scenario_from
+from semsched.study.scenario import scenario_from
+from semsched.study.task import Task
 
 EXPERIMENTS = files("semsched.study") / "experiments"
 
@@ -102,7 +100,7 @@ class Experiment(BaseModel):
         """All policies, in order of appearance."""
         return list(dict.fromkeys(cell["policy"] for cell in self._combinations()))
 
-    def tasks(self) -> list["Task"]:
+    def tasks(self) -> list[Task]:
         """All that is to be simulated: a scenario each, with the policies to try on it."""
         tasks: dict[str, Task] = {}
         for seed in range(self.num_seeds):
@@ -137,61 +135,6 @@ class Experiment(BaseModel):
             columns = [value if isinstance(value, list) else [value] for value in grid.values()]
             for combination in itertools.product(*columns):
                 yield dict(zip(grid, combination, strict=True))
-
-
-@dataclass(frozen=True)
-class Task:
-    """One scenario under some policies: what a worker does at a time."""
-
-    settings: Mapping[str, Any]
-    axes: Mapping[str, Any]
-    policies: tuple[str, ...]
-
-    def also(self, policy: str) -> Self:
-        """The same scenario under one policy more."""
-        return type(self)(self.settings, self.axes, (*self.policies, policy))
-
-    def only(self, policy: str) -> Self:
-        """The same scenario under one policy alone."""
-        return type(self)(self.settings, self.axes, (policy,))
-
-    def without(self, cells: set[str]) -> Self:
-        """The same without the policies whose cells are done."""
-        left = tuple(policy for policy in self.policies if self.cell(policy) not in cells)
-        return type(self)(self.settings, self.axes, left)
-
-    @cached_property
-    def key(self) -> str:
-        """The scenario by a name that is the same in every run."""
-        return json.dumps(self.settings, sort_keys=True)
-
-    def cell(self, policy: str) -> str:
-        """The name of one simulation, the same in every run."""
-        inputs = [contents(str(self.settings.get(name, ""))) for name in ("trace", "setting")]
-        text = json.dumps([policy, self.key, *inputs, contents(_source_of(policy))])
-        return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-    def scenario(self) -> Scenario:
-        """The scenario; raises ValidationError if a setting is wrong."""
-        return scenario_from(self.settings)
-
-
-def contents(path: str) -> str:
-    """A digest of a file that a simulation reads; empty if it is no file."""
-    if not path or not Path(path).is_file():
-        return ""
-    return _digest(path, Path(path).stat().st_mtime_ns)
-
-
-@cache
-def _digest(path: str, _: int) -> str:
-    return hashlib.sha256(Path(path).read_bytes()).hexdigest()
-
-
-def _source_of(policy: str) -> str:
-    module, colon, _ = policy.partition(":")
-    spec = importlib.util.find_spec(module) if colon else None
-    return (spec.origin or "") if spec else ""
 
 
 def shipped_experiments() -> list[str]:
@@ -283,7 +226,7 @@ def _check(name: str, experiment: Experiment) -> None:
         _check_question(name, experiment.question, experiment.axes)
 
 
-def _input_of(task: "Task") -> str:
+def _input_of(task: Task) -> str:
     """Scenarios that read the same and must fit the same engine need only be tried once."""
     names = ("trace", "arrivals", "max_prompt_length", "max_output_length", "setting")
     more = ("block_size", "gpu_memory_utilization")

@@ -10,7 +10,7 @@ from semsched.request import NUM_CLASSES
 from semsched.simulate import simulate_fleet, weighted_latency_bound
 from semsched.simulate.metrics import summarise
 from semsched.simulate.run import Run
-from semsched.study.experiment import Task
+from semsched.study.task import Task
 
 Row = dict[str, Any]
 

@@ -4,8 +4,8 @@ import socket
 from collections.abc import Iterator, Sequence
 
 from semsched.errors import InputError
-from semsched.study.experiment import Task
 from semsched.study.runner import CHUNK, Execute, Failure, Outcome, attempt
+from semsched.study.task import Task
 
 PATIENCE = 5.0
 """Seconds to wait for a cluster."""

@@ -11,9 +11,10 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from threading import Thread
 
-from semsched.study.experiment import Experiment, Task
+from semsched.study.experiment import Experiment
 from semsched.study.measure import Row, measure
 from semsched.study.results import Results
+from semsched.study.task import Task
 
 SAVE_EVERY = 5.0
 """Seconds of work that a kill may cost."""
