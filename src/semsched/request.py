@@ -7,6 +7,9 @@ from typing import NamedTuple
 NUM_CLASSES = 5
 """Urgency classes, 0 (most urgent: someone may be hurt) to 4 (nobody waits for it)."""
 
+CLASS_NAMES = ("critical", "urgent", "standard", "low", "background")
+"""What people call the classes, in their order."""
+
 
 @dataclass(frozen=True, slots=True)
 class Request:

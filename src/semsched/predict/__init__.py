@@ -2,6 +2,7 @@
 
 from semsched.predict.delay import PredictorServer, delayed, paper_batch_time
 from semsched.predict.error import mistaken_lengths, mistaken_urgency, rounded_lengths
+from semsched.predict.real import predicted_from_text
 
 __all__ = [
     "PredictorServer",
@@ -9,5 +10,6 @@ __all__ = [
     "mistaken_lengths",
     "mistaken_urgency",
     "paper_batch_time",
+    "predicted_from_text",
     "rounded_lengths",
 ]

@@ -130,7 +130,7 @@ def _share(workload: Workload, ids: Any) -> Workload:
     """The requests `ids` (in order) as a workload of their own."""
     columns = {field.name: getattr(workload, field.name)[ids] for field in fields(workload)[1:9]}
     tenant = tuple(workload.tenant[id] for id in ids) if workload.tenant else ()
-    return replace(workload, **columns, tenant=tenant)
+    return replace(workload, **columns, tenant=tenant, text=())  # read already
 
 
 def _tellers(progress: Progress | None, shares: list[Any], total: int) -> Iterator[Progress | None]:

@@ -228,7 +228,15 @@ def _check(name: str, experiment: Experiment) -> None:
 
 def _input_of(task: Task) -> str:
     """Scenarios that read the same and must fit the same engine need only be tried once."""
-    names = ("trace", "arrivals", "max_prompt_length", "max_output_length", "setting")
+    names = (
+        "trace",
+        "texts",
+        "predictor",
+        "arrivals",
+        "max_prompt_length",
+        "max_output_length",
+        "setting",
+    )
     more = ("block_size", "gpu_memory_utilization")
     return json.dumps([task.settings.get(name) for name in (*names, *more)])
 

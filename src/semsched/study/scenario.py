@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,11 +16,20 @@ from semsched.predict import (
     mistaken_lengths,
     mistaken_urgency,
     paper_batch_time,
+    predicted_from_text,
     rounded_lengths,
 )
 from semsched.simulate import capacity
 from semsched.study.settings import EngineSettings, PredictorSettings, Settings, WorkloadSettings
-from semsched.workload import Workload, WorkloadError, read_trace, synthetic
+from semsched.workload import (
+    Workload,
+    WorkloadError,
+    arrivals,
+    drawn_from,
+    read_texts,
+    read_trace,
+    synthetic,
+)
 from semsched.workload.trace import Trace
 
 NUM_REQUESTS = 1000
@@ -99,10 +109,20 @@ def _generate(settings: WorkloadSettings) -> Source:
         bursts = {"user_request_gap", "max_concurrent_user_requests", "gap_num", "ranks"}
         workload = synthetic.paper(**settings.model_dump(include=bursts), **common)
         return Source(workload, _mean_rate(workload))
+    if settings.texts is not None:
+        return _from_texts(settings, settings.texts)
     common |= {"num_requests": settings.num_requests or NUM_REQUESTS, "mix": settings.urgency_mix}
     if settings.arrivals == "poisson":
         return Source(synthetic.poisson(rate=1.0, **common), 1.0, LOAD)
     workload = synthetic.bursty(rate=1.0, burstiness=settings.burstiness, **common)
+    return Source(workload, 1.0, LOAD)
+
+
+def _from_texts(settings: WorkloadSettings, path: str) -> Source:
+    burstiness = settings.burstiness if settings.arrivals == "bursty" else 1.0
+    rng = np.random.default_rng(settings.seed)
+    arrived_at = arrivals(settings.num_requests or NUM_REQUESTS, 1.0, burstiness, rng)
+    workload = drawn_from(read_texts(path), Path(path).name, arrived_at, rng)
     return Source(workload, 1.0, LOAD)
 
 
@@ -177,6 +197,8 @@ def _believed(
     source: Source, workload: Workload, settings: WorkloadSettings, predictors: PredictorSettings
 ) -> Workload:
     """What the predictors say of the requests, right or wrong."""
+    if predictors.predictor == "real":
+        return predicted_from_text(workload)
     rng = np.random.default_rng([settings.seed, PREDICTIONS])
     longest = settings.max_output_length
     if source.trace is not None:

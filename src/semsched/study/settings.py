@@ -53,6 +53,13 @@ class WorkloadSettings(Settings):
     ranks: Annotated[
         int, Field(ge=1, le=NUM_CLASSES, description="paper: number of urgency classes.")
     ] = NUM_CLASSES
+    texts: Annotated[
+        str | None,
+        Field(
+            description="poisson, bursty: draw prompts from this JSONL of text, label and len, or "
+            "from the one that comes along: triage."
+        ),
+    ] = None
     max_prompt_length: Annotated[
         MaxLength, Field(description="Longest prompt, in tokens (paper: one less).")
     ] = 500
@@ -98,9 +105,13 @@ class WorkloadSettings(Settings):
         "max_output_length": {"paper", "poisson", "bursty"},
         "num_requests": {"poisson", "bursty", "trace"},
         "burstiness": {"bursty"},
+        "texts": {"poisson", "bursty"},
         "urgency_mix": {"poisson", "bursty", "trace"},
     }
     """The sources that read a field, where not all do."""
+
+    DRAWN: ClassVar = {"max_prompt_length", "max_output_length", "urgency_mix"}
+    """What prompts that are drawn from texts bring with them."""
 
     @property
     def source(self) -> str:
@@ -114,6 +125,9 @@ class WorkloadSettings(Settings):
             raise ValueError("--arrivals cannot go with --trace: a trace has its own arrivals")
         if self.rate is not None and self.load is not None:
             raise ValueError("--load cannot go with --rate: both set the mean arrival rate")
+        if self.texts is not None:
+            for field in sorted(given & self.DRAWN):
+                raise ValueError(f"--{field.replace('_', '-')} has no effect with --texts")
         if not any(self.urgency_mix):
             raise ValueError("--urgency-mix needs at least one share above 0")
         for field in sorted(given & self.BELONGS.keys()):
@@ -126,6 +140,13 @@ class WorkloadSettings(Settings):
 class PredictorSettings(Settings):
     """What is believed of a request, when it is known, and how often it is wrong."""
 
+    predictor: Annotated[
+        Literal["truth", "real"],
+        Field(
+            description="What is believed: the truth less the errors below, or what the real "
+            "predictors say of the texts."
+        ),
+    ] = "truth"
     length_bucket_num: Annotated[
         Count, Field(description="Predicted lengths come in so many buckets.")
     ] = 10
@@ -160,8 +181,21 @@ class PredictorSettings(Settings):
         Share, Field(description="How far off, as a share of the buckets.")
     ] = 0.0
 
+    ERRORS: ClassVar = {
+        "length_bucket_num",
+        "priority_error_rate",
+        "priority_error_distance",
+        "output_length_error_rate",
+        "output_length_error_distance",
+    }
+    """What only the error model reads."""
+
     @model_validator(mode="after")
     def _mistakes_have_a_distance(self) -> Self:
+        if self.predictor == "real":
+            for field in sorted(self.model_fields_set & self.ERRORS):
+                flag = field.replace("_", "-")
+                raise ValueError(f"--{flag} has no effect with --predictor real")
         for kind in ("priority", "output_length"):
             if getattr(self, f"{kind}_error_rate") and not getattr(self, f"{kind}_error_distance"):
                 flag = f"--{kind.replace('_', '-')}-error"

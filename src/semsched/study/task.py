@@ -40,7 +40,9 @@ class Task:
 
     def cell(self, policy: str) -> str:
         """The name of one simulation, the same in every run."""
-        inputs = [contents(str(self.settings.get(name, ""))) for name in ("trace", "setting")]
+        inputs = [
+            contents(str(self.settings.get(name, ""))) for name in ("trace", "texts", "setting")
+        ]
         text = json.dumps([policy, self.key, *inputs, contents(_source_of(policy))])
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 

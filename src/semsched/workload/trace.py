@@ -35,6 +35,7 @@ OPTIONAL = (
     "predicted_urgency",
     "predicted_output_tokens",
     "tenant",
+    "text",
 )
 
 
@@ -168,6 +169,8 @@ def _parse(table: TextTable, trace: Format) -> dict[str, NDArray[Any]]:
             fields[field] = table.classes(column)
     if "tenant" in present:
         fields["tenant"] = table.text[present["tenant"]].fill_null("").to_numpy()
+    if "text" in present:
+        fields["text"] = table.text[present["text"]].fill_null("").to_numpy()
     if "max_output_tokens" in fields:
         fits = fields["output_tokens"] <= fields["max_output_tokens"]
         table.demand(present["max_output_tokens"], fits, "at least the output_tokens of its line")
@@ -186,6 +189,7 @@ def _workload(name: str, fields: Mapping[str, NDArray[Any]]) -> Workload:
     )
     return replace(
         known,
+        text=tuple(fields["text"].tolist()) if "text" in fields else (),
         predicted_urgency=fields.get("predicted_urgency", known.urgency),
         predicted_output_tokens=fields.get("predicted_output_tokens", known.output_tokens),
     )

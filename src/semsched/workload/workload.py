@@ -29,7 +29,8 @@ class Workload:
     known to the engine and to the report; `predicted_urgency`, `predicted_output_tokens` and
     `ready_at` (when the predictors are done and the request enters the queue) are what a
     scheduler sees. `max_output_tokens` is the limit the client declared. A request's id is
-    its position. Raises WorkloadError if the columns break any of that.
+    its position; `tenant` and `text` may be empty. Raises WorkloadError if the columns break any
+    of that.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Workload:
     predicted_output_tokens: Ints
     ready_at: Floats
     tenant: tuple[str, ...] = ()
+    text: tuple[str, ...] = ()
 
     @classmethod
     def known(
@@ -80,6 +82,9 @@ class Workload:
         for field in fields(self)[1:9]:
             if len(getattr(self, field.name)) != len(self):
                 raise WorkloadError(f"{self.name}: {field.name} has another length than arrived_at")
+        for column in ("tenant", "text"):
+            if len(getattr(self, column)) not in (0, len(self)):
+                raise WorkloadError(f"{self.name}: {column} has another length than arrived_at")
         within = np.abs(self.arrived_at) <= MAX_SECONDS  # NaN is not
         self._demand("arrived_at", within, f"within {MAX_SECONDS:g} seconds of 0")
         self._demand("arrived_at", np.diff(self.arrived_at, prepend=-np.inf) >= 0, "in order")

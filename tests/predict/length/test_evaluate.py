@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 import semsched
+from semsched.predict.examples import ExampleFileError
 from semsched.predict.length import (
-    LengthFileError,
     LengthPredictor,
     evaluate,
     kendall_tau,
@@ -93,7 +93,7 @@ GOOD = '{"text": "x", "len": 3}\n'
 def test_a_bad_line_is_named(content: str, message: str, tmp_path: Path) -> None:
     path = tmp_path / "a.jsonl"
     path.write_text(content, "utf-8")
-    with pytest.raises(LengthFileError) as raised:
+    with pytest.raises(ExampleFileError) as raised:
         read_lengths(path)
     assert message in str(raised.value)
     assert "\n" not in str(raised.value)
@@ -104,7 +104,7 @@ def test_a_file_that_cannot_be_read_is_named(content: bytes | None, tmp_path: Pa
     path = tmp_path / "a.jsonl"
     if content is not None:
         path.write_bytes(content)
-    with pytest.raises(LengthFileError, match="cannot be read"):
+    with pytest.raises(ExampleFileError, match="cannot be read"):
         read_lengths(path)
 
 

@@ -2,7 +2,6 @@
 
 from semsched.predict.length.evaluate import (
     Evaluation,
-    LengthFileError,
     evaluate,
     kendall_tau,
     read_lengths,
@@ -14,7 +13,6 @@ from semsched.predict.length.state import load, save
 
 __all__ = [
     "Evaluation",
-    "LengthFileError",
     "LengthPredictor",
     "Lengths",
     "evaluate",

@@ -1,16 +1,14 @@
 """How good a length predictor is on a file of prompts and the lengths of their answers."""
 
-import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import sqrt
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from semsched.errors import InputError
+from semsched.predict.examples import Field, read_examples
 from semsched.predict.length.lengths import LONGEST, Lengths
 from semsched.predict.length.online import LengthPredictor
 from semsched.predict.length.prior import prior_lengths
@@ -19,8 +17,7 @@ LEAST_ROWS = 4
 """Rows below which there is no second half to speak of."""
 
 
-class LengthFileError(InputError):
-    """A file that holds no evaluation set; the message names file, line and field."""
+LENGTH = Field("len", 1, int(LONGEST))
 
 
 @dataclass(frozen=True)
@@ -41,40 +38,11 @@ class Evaluation:
 
 
 def read_lengths(path: Path) -> tuple[list[str], list[int]]:
-    """Texts and output tokens of a JSONL file of {"text": ..., "len": ...}; more keys may be.
+    """Texts and output tokens of a JSONL file of {"text": ..., "len": ...}.
 
-    Raises LengthFileError for a file that cannot be read, a bad line, or fewer than LEAST_ROWS.
+    Raises ExampleFileError for a file that cannot be read, a bad line, or fewer than LEAST_ROWS.
     """
-    try:
-        rows = list(_rows(path))
-    except (OSError, UnicodeDecodeError) as error:
-        raise LengthFileError(f"{path}: cannot be read: {error}") from error
-    if len(rows) < LEAST_ROWS:
-        raise LengthFileError(f"{path}: has {len(rows)} rows, must have {LEAST_ROWS} or more")
-    return [text for text, _ in rows], [length for _, length in rows]
-
-
-def _rows(path: Path) -> Iterator[tuple[str, int]]:
-    with path.open(encoding="utf-8") as file:
-        for number, line in enumerate(file, 1):
-            if line.strip():
-                yield _row(line, f"{path}:{number}")
-
-
-def _row(line: str, where: str) -> tuple[str, int]:
-    try:
-        row: Any = json.loads(line)
-    except (ValueError, RecursionError) as error:
-        raise LengthFileError(f"{where}: not JSON: {error}") from error
-    if not isinstance(row, dict):
-        raise LengthFileError(f'{where}: must be an object like {{"text": "...", "len": 12}}')
-    for field, kind in (("text", str), ("len", int)):
-        if not isinstance(row.get(field), kind) or isinstance(row[field], bool):
-            name = {str: "a string", int: "a whole number"}[kind]
-            raise LengthFileError(f"{where}: {field}: must be {name}, got {row.get(field)!r:.60}")
-    if not 1 <= row["len"] <= LONGEST:
-        raise LengthFileError(f"{where}: len: must be 1 to {LONGEST:.0f}, got {row['len']!r:.60}")
-    return row["text"], row["len"]
+    return read_examples(path, LENGTH, least=LEAST_ROWS)
 
 
 def evaluate(texts: Sequence[str], output_tokens: Sequence[int]) -> Evaluation:

@@ -1,0 +1,78 @@
+"""What a person says in the body of an OpenAI-compatible request."""
+
+from collections.abc import Iterator
+from itertools import chain, groupby, islice
+
+MAX_CHARACTERS = 20_000
+"""Characters of a body that are kept in all."""
+
+MAX_PIECES = 10_000
+"""Messages and parts of messages that are looked at, from the last one back."""
+
+FIELDS = ("messages", "input", "prompt")
+"""Where chat completions, responses and embeddings, and completions keep what is said."""
+
+
+def text_of(body: object) -> str:
+    """What a person says in `body` (parsed JSON): the last turn first, earlier turns after it.
+
+    A turn is what a person says with nobody between: user messages, or the strings of a list, in
+    the order written. The last turn is whole up to MAX_CHARACTERS, earlier ones get the room it
+    leaves; what does not fit is cut in the middle. Images, sounds, files and token ids are
+    nothing. Whatever the shape of `body`: a string, perhaps empty, and in bounded time.
+    """
+    if not isinstance(body, dict):
+        return ""
+    return next(filter(None, (_said(body.get(field)) for field in FIELDS)), "")
+
+
+def _said(value: object) -> str:
+    pieces = _fitted(islice(_backwards(value), MAX_PIECES))
+    turns = [list(turn) for said, turn in groupby(pieces, lambda piece: piece is not None) if said]
+    return "\n".join(filter(None, chain.from_iterable(reversed(turn) for turn in turns)))
+
+
+def _backwards(value: object) -> Iterator[str | None]:
+    """What a person says piece by piece, the last first; None where anybody else speaks.
+
+    System and developer messages (and `instructions`) are left out: one about emergencies would
+    make every request urgent. So are assistants and tools: they are not who waits.
+    """
+    items = value if isinstance(value, list) else [value]
+    for item in reversed(items):
+        if isinstance(item, str):
+            yield item
+        elif isinstance(item, dict) and item.get("role") == "user":
+            yield from _parts(item.get("content"))
+        else:
+            yield None
+
+
+def _parts(content: object) -> Iterator[str]:
+    """The texts of a message, the last first; a part that holds no text is an empty one."""
+    parts = content if isinstance(content, list) else [content]
+    for part in reversed(parts):
+        if isinstance(part, dict) and part.get("type") in (None, "text", "input_text"):
+            part = part.get("text")
+        yield part if isinstance(part, str) else ""
+
+
+def _fitted(pieces: Iterator[str | None]) -> Iterator[str | None]:
+    """The pieces until they fill MAX_CHARACTERS, line ends between them counted."""
+    room = MAX_CHARACTERS
+    for piece in pieces:
+        fitting = piece and _ends(piece, room)
+        yield fitting
+        room -= len(fitting) + 1 if fitting else 0
+        if room <= 0:
+            return
+
+
+def _ends(text: str, room: int) -> str:
+    """`text` in `room` characters; too long a one is cut in the middle: a question stands at one
+    end of what is pasted."""
+    if len(text) <= room:
+        return text
+    tail = room // 4
+    head = max(room - tail - 1, 0)
+    return f"{text[:head]}\n{text[len(text) - tail :]}"

@@ -1,0 +1,55 @@
+"""The real predictors at work on a workload: what they say of its texts."""
+
+from dataclasses import replace
+from functools import lru_cache
+
+import numpy as np
+
+from semsched.predict.length import LengthPredictor
+from semsched.predict.urgency import UrgencyClassifier, decide
+from semsched.workload import Workload, WorkloadError
+from semsched.workload.workload import Ints
+
+LAG = 64
+"""Requests between one and the next whose answer is known: those in the system at the same time."""
+
+_MAX_REMEMBERED = 1 << 16
+
+
+def predicted_from_text(workload: Workload) -> Workload:
+    """The requests with urgency and length as our predictors tell them from the text.
+
+    The length predictor starts untaught and learns each answer LAG requests after it was asked
+    for, in order of arrival. Raises WorkloadError for a workload without texts.
+    """
+    if not workload.text:
+        raise WorkloadError(
+            f"{workload.name}: no texts to predict from: use a trace with the column text, "
+            "or --arrivals poisson with --texts"
+        )
+    return replace(
+        workload,
+        predicted_urgency=np.array([_urgency(text) for text in workload.text], dtype=np.int32),
+        predicted_output_tokens=_lengths(workload),
+    )
+
+
+@lru_cache(maxsize=_MAX_REMEMBERED)
+def _urgency(text: str) -> int:
+    [urgency] = decide(_classifier().predict([text]))
+    return urgency
+
+
+@lru_cache(maxsize=1)
+def _classifier() -> UrgencyClassifier:
+    return UrgencyClassifier()
+
+
+def _lengths(workload: Workload) -> Ints:
+    predictor, texts = LengthPredictor(), workload.text
+    p50 = np.empty(len(workload))
+    for i, text in enumerate(texts):
+        if i >= LAG:
+            predictor.observe(texts[i - LAG], int(workload.output_tokens[i - LAG]))
+        p50[i] = predictor.predict([text], int(workload.max_output_tokens[i])).p50[0]
+    return np.maximum(np.rint(p50), 1).astype(np.int32)

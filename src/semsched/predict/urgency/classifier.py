@@ -1,0 +1,54 @@
+"""The urgency classifier: from text to probabilities, a class, and the words it rests on."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from semsched.predict.urgency.decide import COSTS, Costs, decide, is_unsure
+from semsched.predict.urgency.embedded import SecondLook, mix
+from semsched.predict.urgency.evidence import shown, weigh, words_for
+from semsched.predict.urgency.features import Reading, read
+from semsched.predict.urgency.model import LinearModel
+from semsched.predict.urgency.model_file import shipped
+from semsched.predict.urgency.verdict import Floats, Verdict
+from semsched.request import NUM_CLASSES
+
+
+@dataclass(frozen=True, eq=False)
+class UrgencyClassifier:
+    """Text to urgency, by the model that comes along unless another is given.
+
+    Looks at both ends of a text (`words.py` says how far), never raises for a str, and takes less
+    than 5 ms whatever it holds; `second` adds up to its deadline. Safe to share between threads.
+    """
+
+    model: LinearModel = field(default_factory=lambda: shipped().linear)
+    second: SecondLook | None = None
+    costs: Costs = COSTS
+
+    def predict(self, texts: Sequence[str]) -> Floats:
+        """Probabilities of the classes 0..4, shape [len(texts), 5]."""
+        rows = [self._probabilities(read(text)) for text in texts]
+        return np.array(rows, dtype=np.float64).reshape(-1, NUM_CLASSES)
+
+    def classify(self, text: str, *, explain: bool = False) -> Verdict:
+        """The class of `text` and why; with `explain` also the evidence, weightiest first."""
+        reading = read(text)
+        probabilities = self._probabilities(reading)
+        [urgency] = decide(probabilities[None], self.costs)
+        weighed = weigh(self.model, reading, urgency)
+        if is_unsure(probabilities):
+            reason = "nothing in the text says how urgent it is"
+        else:
+            reason = words_for(reading, weighed) or "no single word decides"
+        evidence = shown(reading, weighed) if explain else ()
+        return Verdict(urgency, reason, tuple(probabilities.tolist()), evidence)
+
+    def _probabilities(self, reading: Reading) -> Floats:
+        """An embedding cannot read numbers: where vital signs are stated it is not asked."""
+        first = self.model.probabilities(reading)
+        if self.second is None or reading.has_vitals:
+            return first
+        look = self.second.look(reading.words.text)
+        return first if look is None else mix(first, look, self.second.head.share)

@@ -1,0 +1,105 @@
+"""Which words a class rests on, and how much each weighs."""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+
+from semsched.predict.urgency.features import WHOLE, Place, Reading
+from semsched.predict.urgency.lexicon import SMALL
+from semsched.predict.urgency.model import FACT, OUTPUTS, LinearModel, encode, softmax
+from semsched.predict.urgency.verdict import Evidence
+
+MAX_EVIDENCE = 8
+"""Pieces of evidence that are shown."""
+
+LEAST_WEIGHT = 0.05
+"""Nats below which a piece of evidence is not worth showing."""
+
+
+class Weighed(NamedTuple):
+    """A feature, the words it stands on, and its weight in nats."""
+
+    name: str
+    place: Place
+    weight: float
+
+
+def weigh(model: LinearModel, reading: Reading, urgency: int) -> list[Weighed]:
+    """What speaks for `urgency` (above 0) or against it (below), the weightiest first.
+
+    The weight of a feature is what it adds to the log odds of the likeliest output of that class
+    against all others, to the first order.
+    """
+    rows, values = encode(reading, model.index)
+    outputs = values @ model.weights[rows] + model.bias
+    chances = softmax(np.asarray(outputs, dtype=np.float64))
+    best = max((i for i, of in enumerate(OUTPUTS) if of == urgency), key=lambda i: chances[i])
+    chances[best] = 0.0
+    parts = model.weights[rows] * values[:, None]
+    against = parts @ (chances / max(chances.sum(), 1e-12))
+    weights = dict(zip(rows.tolist(), (parts[:, best] - against).tolist(), strict=True))
+    found = [
+        Weighed(name.removeprefix(FACT), place, weights[model.index[name]])
+        for name, place in _placed(reading)
+        if name in model.index
+    ]
+    return sorted(found, key=lambda item: -abs(item.weight))
+
+
+def _placed(reading: Reading) -> Iterator[tuple[str, Place]]:
+    yield from reading.grams.items()
+    yield from ((FACT + name, place) for name, place in reading.facts.items())
+
+
+def shown(reading: Reading, weighed: list[Weighed]) -> tuple[Evidence, ...]:
+    """The weightiest as spans of the text; overlapping words are named once."""
+    spans = reading.words.spans()
+    kept: list[Evidence] = []
+    taken: set[int] = set()
+    for name, (begin, end), weight in weighed:
+        if len(kept) == MAX_EVIDENCE or abs(weight) < LEAST_WEIGHT:
+            break
+        if not taken.isdisjoint(range(begin, end)):
+            continue
+        taken.update(range(begin, end))
+        start, stop = (spans[begin][0], spans[end - 1][1]) if end else WHOLE
+        kept.append(Evidence(start, stop, reading.words.text[start:stop], name, weight))
+    return tuple(kept)
+
+
+MAX_REASON_WORDS = 3
+
+_LOUD = 0.3
+"""Nats from which on a phrase or a vital sign is named before words."""
+
+
+def words_for(reading: Reading, weighed: list[Weighed]) -> str:
+    """The words that speak loudest for the class, as one line: "chest pain", "systolic 83"."""
+    said: list[str] = []
+    for name, (begin, end), _ in _loudest(reading, weighed):
+        words = _said(reading, begin, end) if end else _value(reading, name)
+        if words and not any(words in other for other in said):
+            said.append(words)
+    return ", ".join(said[:MAX_REASON_WORDS])[:120]
+
+
+def _loudest(reading: Reading, weighed: list[Weighed]) -> list[Weighed]:
+    """What speaks for the class: phrases and vital signs before mere words."""
+    speaking = [item for item in weighed if item.weight >= LEAST_WEIGHT]
+    return sorted(speaking, key=lambda item: item.name not in reading.facts or item.weight < _LOUD)
+
+
+def _said(reading: Reading, begin: int, end: int) -> str:
+    """The words as written; "" if none of them means anything by itself."""
+    stems = reading.words.stems[begin:end]
+    telling = any(stem not in SMALL and (len(stem) > 2 or not stem.isascii()) for stem in stems)
+    numbers = all(stem[0].isdigit() for stem in stems)
+    return " ".join(reading.words.raw[begin:end]) if telling and not numbers else ""
+
+
+def _value(reading: Reading, name: str) -> str:
+    """ "systolic 3" (points) -> "systolic 83"; "" for what is no vital sign."""
+    field = name.split(" ")[0]
+    value = getattr(reading.vitals, field, None)
+    return "" if value is None else f"{field.replace('_', ' ')} {value:.3g}"

@@ -1,0 +1,190 @@
+"""What a text says about urgency, as named features with a weight of evidence each.
+
+Words and word pairs, with the mark of a scope ("-" negated, "~" past) before them; phrases of the
+lexicon; points of vital signs; the kind of work a text asks for. Words that only claim urgency
+are left out, so that claiming it can change nothing.
+"""
+
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from zlib import crc32
+
+from semsched.predict.urgency.lexicon import Match, lexicon, scopes
+from semsched.predict.urgency.points import ADULT, points
+from semsched.predict.urgency.vitals import Vitals, read_vitals
+from semsched.predict.urgency.words import Words, read_words, stems_of
+
+CLAIMS = stems_of(
+    "urgent urgently urgency asap emergency emergencies emergent critical critically priority "
+    "priorities immediate immediately important hurry stat rush sev severity"
+)
+"""What claims urgency without saying why."""
+
+_DENIALS = stems_of("not isn't non no nothing low least less")
+"""Before a claim they make it none: "not urgent" is worth reading."""
+
+NUM_PIECES = 4096
+"""Buckets for the pieces of words that the model does not know."""
+
+_MARKS = ("", "-", "~", "-", "'", "'", "'", "'")
+_NAMES = ("", "|negated", "|past", "|negated", "|quoted", "|quoted", "|quoted", "|quoted")
+"""By the flags of a word."""
+
+_START = 4
+"""Words at the beginning of a text among which a task is usually named."""
+
+_STEPS = (0, 1, 2, 3, 4, 5, 6, 8, 10, 12)
+_PAINS = (0, 4, 7, 9)
+_AGES = (0, 0.25, 3, 16, 40, 65, 80)
+_NEWBORN, _FEVER = 0.25, 38.0
+
+_SHOCKS = (0, 0.7, 0.9, 1.2, 1.6)
+"""Heart rate over systolic pressure; above 0.9 shock is near (Allgoewer and Burri, 1967)."""
+
+
+Place = tuple[int, int]
+"""The words a feature stands on, [begin, end); (0, 0): on all of them."""
+
+WHOLE = (0, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A text as the model sees it: features by name, and where each is found first.
+
+    `grams` (words and pairs) share a weight among them, `facts` count in full.
+    """
+
+    words: Words
+    vitals: Vitals
+    grams: dict[str, Place]
+    facts: dict[str, Place]
+
+    @property
+    def has_vitals(self) -> bool:
+        """Whether the text states more than one vital sign."""
+        return len(points(self.vitals)) > 1
+
+
+def read(text: str) -> Reading:
+    """The features of `text`, whatever it holds; time is bounded by the caps on words."""
+    words = _without_claims(read_words(text))
+    stems = words.stems
+    matches = lexicon().find(stems)
+    flags = scopes(stems, matches)
+    vitals = read_vitals(stems)
+    facts, most_urgent = _phrases(matches, flags)
+    facts.update((name, WHOLE) for name in _signs(vitals, most_urgent))
+    facts[f"size {min(sum(not _is_mark(stem) for stem in stems).bit_length(), 8)}"] = WHOLE
+    return Reading(words, vitals, _grams(stems, flags), facts)
+
+
+def _without_claims(words: Words) -> Words:
+    """The words less claims and the marks around them, of which the first stays a boundary."""
+    left_out: set[int] = set()
+    for begin, end in _claims(words.stems):
+        first, last = begin, end
+        while first and _is_mark(words.stems[first - 1]):
+            first -= 1
+        while last < len(words.stems) and _is_mark(words.stems[last]):
+            last += 1
+        keeps_boundary = 0 < first < begin and first - 1 not in left_out
+        left_out.update(range(first + keeps_boundary, last))
+    if not left_out:
+        return words
+    return words.only([at for at in range(len(words.stems)) if at not in left_out])
+
+
+def _is_mark(stem: str) -> bool:
+    return not stem[0].isalnum()
+
+
+def _claims(stems: Sequence[str]) -> Iterator[tuple[int, int]]:
+    """Where claims stand, [begin, end), with the level they name: "urgent", "priority 0", "P1"."""
+    for at, stem in enumerate(stems):
+        if stem in CLAIMS and not (at and stems[at - 1] in _DENIALS):
+            yield at, at + 2 if stems[at + 1 : at + 2] in _LEVELS else at + 1
+        elif stem == "p" and stems[at + 1 : at + 2] in _LEVELS:
+            yield at, at + 2
+
+
+_LEVELS = tuple([level] for level in "01234")
+
+
+def _grams(stems: Sequence[str], flags: Sequence[int]) -> dict[str, Place]:
+    """Words and pairs of neighbours; a mark between two words parts them.
+
+    A question mark counts at the very end: within, "?sepsis" is how clinicians write a suspicion.
+    """
+    grams: dict[str, Place] = {}
+    last, last_at, end = "^", 0, len(stems) - 1
+    for at, stem in enumerate(stems):
+        if _is_mark(stem) and not (stem == "?" and at == end):
+            last = ""
+            continue
+        word = _MARKS[flags[at]] + ("#" if stem[0].isdigit() else stem)
+        grams.setdefault(word, (at, at + 1))
+        if last:
+            grams.setdefault(f"{last} {word}", (last_at, at + 1))
+        last, last_at = word, at
+    return grams
+
+
+def _phrases(matches: Sequence[Match], flags: Sequence[int]) -> tuple[dict[str, Place], str]:
+    """Groups of the lexicon, what takes their weight away, and the most urgent class left."""
+    gates = {m.entry.name for m in matches if m.entry.kind == "gate" and not flags[m.begin]}
+    facts: dict[str, Place] = {}
+    most_urgent = "none"
+    for entry, begin, end in matches:
+        if entry.kind == "group":
+            so = _NAMES[flags[begin]] or ("|task" if gates else "")
+            facts.setdefault(entry.name + so, (begin, end))
+            if not so:
+                facts.setdefault(f"={entry.phrase}", (begin, end))
+                most_urgent = min(most_urgent, str(entry.urgency))
+        elif entry.kind == "gate" and not flags[begin]:
+            facts.setdefault(entry.name + ("|start" if begin < _START else ""), (begin, end))
+    facts[f"most urgent phrase {most_urgent}"] = WHOLE
+    facts[f"{min(len(gates), 3)} kinds of task"] = WHOLE
+    return facts, most_urgent
+
+
+def _signs(vitals: Vitals, most_urgent: str) -> Iterator[str]:
+    """Points of each vital sign and of all of them; shock index, pain and age in steps."""
+    scored = points(vitals)
+    yield from (f"{field} {score}" for field, score in scored.items())
+    if scored:
+        worst, total = max(scored.values()), sum(scored.values())
+        yield f"vitals {_STEPS[bisect_right(_STEPS, total) - 1]}"
+        yield f"worst vital {worst}"
+        yield f"{min(len(scored), 4)} vitals, worst {worst}"
+        yield f"most urgent phrase {most_urgent}, vitals {_condition(total, worst)}"
+    if vitals.heart_rate and vitals.systolic and (vitals.age is None or vitals.age >= ADULT):
+        index = vitals.heart_rate / vitals.systolic
+        yield f"shock index {_SHOCKS[bisect_right(_SHOCKS, index) - 1]} or more"
+    if vitals.pain is not None:
+        yield f"pain {_PAINS[bisect_right(_PAINS, vitals.pain) - 1]} or more"
+    if vitals.age is not None:
+        yield f"age {_AGES[bisect_right(_AGES, vitals.age) - 1]} or more"
+        if vitals.age < _NEWBORN and (vitals.temperature or 0) >= _FEVER:
+            yield "fever of a newborn"
+
+
+def _condition(total: int, worst: int) -> str:
+    """All vital signs in a word, from the bands in which an early-warning score asks for action."""
+    if worst > 3 or total >= 9:
+        return "extreme"
+    if worst > 2 or total >= 5:
+        return "off"
+    return "slightly off" if total else "normal"
+
+
+@lru_cache(maxsize=1 << 14)
+def pieces(word: str) -> frozenset[int]:
+    """Buckets of the 3- and 4-byte pieces of a word that is not known."""
+    padded = f"<{word[:20]}>".encode("utf-8", "replace")
+    return frozenset(
+        crc32(padded[i : i + n]) % NUM_PIECES for n in (3, 4) for i in range(len(padded) - n + 1)
+    )

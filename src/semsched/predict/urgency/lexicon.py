@@ -1,0 +1,169 @@
+"""Phrases that mean something by themselves, and what takes their meaning away.
+
+The phrases are data (`lexicon.toml`). They are compared by stems, with small words passed over,
+so that "his lips are turning blue" holds "lips turning blue".
+"""
+
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import Any, NamedTuple
+
+from semsched.predict.urgency.words import read_words
+
+SMALL = frozenset(
+    "a an the is are be been being am i im my his her hi their our your its it he she they we "
+    "you this that these really very so just even quite still now to some any of and".split()
+)
+"""Stems that are passed over inside a phrase."""
+
+SENTENCE_ENDS = frozenset(".;!?\n") | {"but", "however", "except", "although", "though", "then"}
+
+
+class Entry(NamedTuple):
+    """A phrase of the lexicon: what it is (`group`, `gate` or `scope`), and whose it is."""
+
+    kind: str
+    name: str
+    phrase: str
+    urgency: int = -1
+    reach: int = 0
+    commas: str = "pass"
+    around: bool = False
+
+
+class Match(NamedTuple):
+    """Where an entry was found: words [begin, end)."""
+
+    entry: Entry
+    begin: int
+    end: int
+
+
+@dataclass(frozen=True)
+class Lexicon:
+    """The phrases: of one stem by that, longer ones by their first two, the longest first."""
+
+    words: Mapping[str, Sequence[Entry]]
+    phrases: Mapping[tuple[str, str], Sequence[tuple[list[str], Entry]]]
+
+    def find(self, stems: Sequence[str]) -> list[Match]:
+        """Every phrase in `stems`, in order; of those of one kind from one word the longest."""
+        at = [i for i, stem in enumerate(stems) if stem not in SMALL]
+        large = [stems[i] for i in at]
+        found: list[Match] = []
+        for i, pair in enumerate(zip(large, (*large[1:], ""), strict=False)):
+            if pair in self.phrases or pair[0] in self.words:
+                for length, entry in self._from(large, i, pair):
+                    found.append(Match(entry, at[i], at[i + length - 1] + 1))
+        return found
+
+    def _from(
+        self, large: Sequence[str], i: int, pair: tuple[str, str]
+    ) -> Iterator[tuple[int, Entry]]:
+        seen: set[str] = set()
+        for phrase, entry in self.phrases.get(pair, ()):
+            if entry.kind not in seen and large[i : i + len(phrase)] == phrase:
+                seen.add(entry.kind)
+                yield len(phrase), entry
+        for entry in self.words.get(pair[0], ()):
+            if entry.kind not in seen:
+                yield 1, entry
+
+
+@cache
+def lexicon() -> Lexicon:
+    """The lexicon that comes along."""
+    text = files(__package__).joinpath("lexicon.toml").read_text("utf-8")
+    words: dict[str, list[Entry]] = {}
+    phrases: dict[tuple[str, str], list[tuple[list[str], Entry]]] = {}
+    for phrase, entry in _entries(tomllib.loads(text)):
+        if len(phrase) == 1:
+            words.setdefault(phrase[0], []).append(entry)
+        else:
+            phrases.setdefault((phrase[0], phrase[1]), []).append((phrase, entry))
+    for found in phrases.values():
+        found.sort(key=lambda item: -len(item[0]))
+    return Lexicon(words, phrases)
+
+
+def _entries(tables: Mapping[str, Any]) -> Iterator[tuple[list[str], Entry]]:
+    for kind, sections in tables.items():
+        for section in sections:
+            phrases = section.pop("phrases")
+            name = section.pop("name", None) or section.pop("kind")
+            for phrase in phrases:
+                stems = [stem for stem in read_words(phrase).stems if stem not in SMALL]
+                yield stems, Entry(kind, name, " ".join(stems), **section)
+
+
+NEGATED, PAST, QUOTED = 1, 2, 4
+_FLAGS = {"negated": NEGATED, "past": PAST}
+
+_QUOTES = {'"': '"', "\u201c": "\u201d", "\u201e": "\u201c", "\u00ab": "\u00bb", "`": "`", "'": "'"}
+
+_BEFORE_YEARS = frozenset("in since from of until by year around during".split())
+"""What makes 1978 a year and not a time of day."""
+
+_MOSTLY = 0.8
+"""Share of a text from which on quotation marks around it say nothing about it."""
+
+
+def scopes(stems: Sequence[str], matches: Sequence[Match]) -> list[int]:
+    """For each word, whether it is NEGATED, PAST, QUOTED, several of these, or (0) so now.
+
+    A cue that is itself part of a phrase, as "not" of "not breathing", opens no scope.
+    """
+    flags = [0] * len(stems)
+    inside = {i for m in matches if m.entry.kind == "group" for i in range(m.begin, m.end)}
+    for match in matches:
+        if match.entry.kind == "scope" and match.begin not in inside:
+            for i in _scope(stems, match):
+                flags[i] |= _FLAGS[match.entry.name]
+    for at, stem in enumerate(stems):
+        if at and len(stem) == 4 and stem.startswith("19") and stems[at - 1] in _BEFORE_YEARS:
+            for i in range(_sentence_begin(stems, at), _sentence_end(stems, at)):
+                flags[i] |= PAST
+    for begin, end in _quotations(stems):
+        for i in range(begin, end):
+            flags[i] |= QUOTED
+    return flags
+
+
+def _quotations(stems: Sequence[str]) -> list[tuple[int, int]]:
+    """What stands in quotation marks; nothing if that is nearly all."""
+    found, opened, closing = [], 0, ""
+    for at, stem in enumerate(stems):
+        if closing and stem == closing:
+            found.append((opened, at))
+            closing = ""
+        elif not closing and stem in _QUOTES:
+            opened, closing = at + 1, _QUOTES[stem]
+    quoted = sum(end - begin for begin, end in found)
+    return found if quoted < _MOSTLY * len(stems) else []
+
+
+def _scope(stems: Sequence[str], match: Match) -> range:
+    entry = match.entry
+    if entry.around:
+        return range(_sentence_begin(stems, match.begin), _sentence_end(stems, match.end))
+    end = min(_sentence_end(stems, match.end), match.end + entry.reach)
+    if entry.commas == "stop" or (entry.commas == "list" and "or" not in stems[match.end : end]):
+        end = next((i for i in range(match.end, end) if stems[i] == ","), end)
+    return range(match.end, end)
+
+
+_FARTHEST = 40
+"""Words that a sentence is taken to have at most on either side of a cue."""
+
+
+def _sentence_begin(stems: Sequence[str], at: int) -> int:
+    last = max(at - _FARTHEST, 0)
+    return next((i + 1 for i in range(at - 1, last - 1, -1) if stems[i] in SENTENCE_ENDS), last)
+
+
+def _sentence_end(stems: Sequence[str], at: int) -> int:
+    last = min(at + _FARTHEST, len(stems))
+    return next((i for i in range(at, last) if stems[i] in SENTENCE_ENDS), last)

@@ -1,0 +1,86 @@
+"""A linear model over named features: the weights, and what they make of a text."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import sqrt
+
+import numpy as np
+from numpy.typing import NDArray
+
+from semsched.predict.urgency.features import Reading, pieces, read
+from semsched.predict.urgency.verdict import Floats
+from semsched.request import NUM_CLASSES
+
+OUTPUTS = (0, 1, 2, 3, 4, 3, 4)
+"""The class of each output: five for situations, two for work about a text or a matter.
+
+A story about a heart attack and a stubbed toe share a class, not their words."""
+
+GRAM_WEIGHT = 4.0
+"""What all grams of a text weigh together (root mean square), against 1 of each fact."""
+
+MAX_UNKNOWN = 30
+"""Unknown words whose pieces are looked at."""
+
+FACT = "\t"
+"""Stands before the name of a fact, so that no word can pass for one."""
+
+Rows = NDArray[np.intp]
+
+
+@dataclass(frozen=True, eq=False)
+class LinearModel:
+    """Weights [features + NUM_PIECES, outputs] and a bias [outputs], in nats.
+
+    `index` numbers the features by name; pieces of unknown words come after them.
+    """
+
+    index: Mapping[str, int]
+    weights: NDArray[np.float32]
+    bias: NDArray[np.float32]
+
+    def outputs(self, reading: Reading) -> Floats:
+        """Log odds of each output, shape [len(OUTPUTS)]."""
+        rows, values = encode(reading, self.index)
+        return np.asarray(values @ self.weights[rows] + self.bias, dtype=np.float64)
+
+    def probabilities(self, reading: Reading) -> Floats:
+        """Of each class, shape [5]; even where there is no word to go by."""
+        if not reading.grams:
+            return np.full(NUM_CLASSES, 1 / NUM_CLASSES)
+        return classes(softmax(self.outputs(reading)))
+
+    def predict(self, texts: Sequence[str]) -> Floats:
+        """Probabilities of the classes, shape [len(texts), 5]."""
+        rows = [self.probabilities(read(text)) for text in texts]
+        return np.array(rows, dtype=np.float64).reshape(-1, NUM_CLASSES)
+
+
+def encode(reading: Reading, index: Mapping[str, int]) -> tuple[Rows, NDArray[np.float32]]:
+    """A text as a sparse vector: rows of the weights and their values.
+
+    Grams share GRAM_WEIGHT, unknown words give their part of it to their pieces.
+    """
+    known = [row for row in map(index.get, reading.grams) if row is not None]
+    unknown = [name for name in reading.grams if name not in index and " " not in name]
+    share = GRAM_WEIGHT / sqrt(max(len(known) + len(unknown), 1))
+    parts = sorted(set().union(*(pieces(name.lstrip("-~'")) for name in unknown[:MAX_UNKNOWN])))
+    facts = [index[key] for name in reading.facts if (key := FACT + name) in index]
+    rows = known + [len(index) + part for part in parts] + facts
+    values = np.ones(len(rows), dtype=np.float32)
+    values[: len(known)] = share
+    values[len(known) : len(known) + len(parts)] = share * sqrt(len(unknown) / max(len(parts), 1))
+    return np.array(rows, dtype=np.intp), values
+
+
+def softmax(outputs: Floats) -> Floats:
+    """Probabilities from log odds, along the last axis."""
+    odds = np.exp(outputs - outputs.max(axis=-1, keepdims=True))
+    return np.asarray(odds / odds.sum(axis=-1, keepdims=True))
+
+
+def classes(outputs: Floats) -> Floats:
+    """Probabilities of the classes from those of the outputs, along the last axis."""
+    merged = np.array(outputs[..., :NUM_CLASSES])
+    merged[..., 3:] += outputs[..., NUM_CLASSES:]
+    return merged

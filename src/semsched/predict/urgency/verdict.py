@@ -1,0 +1,51 @@
+"""What is said of a text: the class, why, how sure, and the words it rests on."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import NamedTuple, Protocol, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from semsched.request import NUM_CLASSES
+
+Floats = NDArray[np.float64]
+
+UNSURE = 2
+"""The class of what cannot be judged: neither ahead of the urgent nor behind the idle."""
+
+
+class Evidence(NamedTuple):
+    """Words [start, end) of the text, what they were taken for, and how much they weigh.
+
+    `weight` is in nats: above 0 it speaks for the class given, below 0 against it. What stands on
+    the text as a whole (a blood pressure, its length) has no words: start = end = 0.
+    """
+
+    start: int
+    end: int
+    words: str
+    name: str
+    weight: float
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Urgency 0 (most urgent) to 4, a reason in one line, and the probabilities of the classes."""
+
+    urgency: int
+    reason: str
+    probabilities: tuple[float, ...] = (1 / NUM_CLASSES,) * NUM_CLASSES
+    evidence: tuple[Evidence, ...] = ()
+
+    def moved(self, urgency: int, reason: str) -> Self:
+        """The same verdict with another class, and why."""
+        return replace(self, urgency=urgency, reason=reason)
+
+
+class UrgencyModel(Protocol):
+    """Anything that knows the probabilities of the classes from the text alone."""
+
+    def predict(self, texts: Sequence[str]) -> Floats:
+        """Shape [len(texts), 5], each row at least 0 and summing to 1; never raises for a str."""
+        ...

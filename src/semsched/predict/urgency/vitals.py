@@ -1,0 +1,238 @@
+"""Vital signs, age and clinical scales, read from words as numbers.
+
+No embedding and no n-gram can tell a systolic of 78 from one of 178.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from semsched.predict.urgency.words import stems_of
+
+MAX_AGE = 120.0
+
+
+@dataclass(frozen=True, slots=True)
+class Vitals:
+    """What a text states; None where it states nothing, the worst where it states several.
+
+    Blood pressure in mmHg, rates per minute, saturation in %, temperature in Celsius, pain 0 to
+    10, age in years, `gcs` 3 to 15 (a letter of AVPU is turned into one).
+    """
+
+    systolic: float | None = None
+    diastolic: float | None = None
+    heart_rate: float | None = None
+    respiration: float | None = None
+    saturation: float | None = None
+    temperature: float | None = None
+    gcs: float | None = None
+    pain: float | None = None
+    age: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Sign:
+    """A vital sign: what it is called, what it may measure, and which of two values is worse."""
+
+    field: str
+    names: frozenset[str]
+    low: float
+    high: float
+    worse: Callable[[float, float], float]
+
+
+def _far_from(normal: float) -> Callable[[float, float], float]:
+    return lambda a, b: max(a, b, key=lambda value: abs(value - normal))
+
+
+def _sign(
+    field: str, names: str, low: float, high: float, worse: Callable[[float, float], float]
+) -> Sign:
+    return Sign(field, stems_of(names), low, high, worse)
+
+
+SIGNS = (
+    _sign("systolic", "bp sbp systolic pressure nibp", 20, 300, _far_from(125)),
+    _sign("heart_rate", "hr pr pulse heart bpm", 10, 320, _far_from(80)),
+    _sign("respiration", "rr resp respiration respiratory breath", 3, 120, _far_from(16)),
+    _sign("saturation", "spo sao sat sats saturation saturating oxygen ox", 30, 100, min),
+    _sign("temperature", "t bt temp temperature tmax fever", 25, 45, _far_from(37)),
+    _sign("gcs", "gcs glasgow", 3, 15, min),
+    _sign("pain", "nrs vas pain", 0, 10, max),
+    _sign("age", "age aged", 1, MAX_AGE, lambda first, _second: first),
+)
+_BY_NAME: Mapping[str, Sign] = {name: sign for sign in SIGNS for name in sign.names}
+
+_BETWEEN = stems_of(
+    ": = - ~ < > ( ) / , of is was at to on the a in by read reading now around about only down up "
+    "over under has been just rate level scale score total beat beating racing pounding pressure "
+    "saturation sat room air ra coma very still"
+)
+"""What may stand between a name and its number."""
+
+_REACH = 6
+"""Words after a name in which its number is looked for."""
+
+_UNITS: Mapping[str, str] = {
+    "bpm": "heart_rate", "beat": "heart_rate", "breath": "respiration", "systolic": "systolic",
+    "mmhg": "systolic",
+}  # fmt: skip
+_DEGREES = stems_of("c f \u00b0 \u2103 degrees celsius fahrenheit")
+_SATURATIONS = stems_of("oxygen sat spo saturation saturating oximeter room ra")
+_PRESSURES = stems_of("bp pressure nibp mmhg")
+_AVPU = {
+    "v": 12.0, "verbal": 12.0, "voic": 12.0, "p": 8.0, "pain": 8.0, "u": 3.0, "unresponsiv": 3.0
+}  # fmt: skip
+_YEARS = stems_of("yo m f male female man woman boy girl lady gentleman yom yof")
+_YEAR = stems_of("y year yr yrs")
+_PARTS = {
+    "month": 12.0, "mo": 12.0, "mos": 12.0, "mth": 12.0, "week": 52.0, "wk": 52.0, "wks": 52.0,
+    "day": 365.0, "days": 365.0,
+}  # fmt: skip
+_OLD = stems_of("old o age aged infant baby newborn m f male female boy girl lady")
+
+
+def read_vitals(stems: Sequence[str]) -> Vitals:
+    """The vital signs stated in `stems`; what is impossible is not taken for one."""
+    found: dict[str, float] = {}
+    for field, value in _statements(stems):
+        worse = _WORSE[field]
+        found[field] = worse(found[field], value) if field in found else value
+    return Vitals(**found)
+
+
+_WORSE: Mapping[str, Callable[[float, float], float]] = {
+    **{sign.field: sign.worse for sign in SIGNS},
+    "diastolic": _far_from(75),
+}
+
+
+def _statements(stems: Sequence[str]) -> Iterator[tuple[str, float]]:
+    telling = [at for at, stem in enumerate(stems) if stem in _BY_NAME or stem[0].isdigit()]
+    for at in telling:
+        if stems[at] in _BY_NAME:
+            yield from _named(_BY_NAME[stems[at]], stems, at)
+        else:
+            yield from _by_what_follows(stems, at)
+    if "avpu" in stems:
+        yield from _avpu(stems, stems.index("avpu"))
+    if "gcs" in stems:
+        yield from _responses(stems, stems.index("gcs"))
+
+
+def _avpu(stems: Sequence[str], at: int) -> Iterator[tuple[str, float]]:
+    nearby = (*stems[at + 1 : at + 4], *stems[max(at - 3, 0) : at])
+    yield from (("gcs", _AVPU[word]) for word in nearby if word in _AVPU)
+
+
+def _responses(stems: Sequence[str], at: int) -> Iterator[tuple[str, float]]:
+    """ "GCS E3V4M5": the sum of the three responses."""
+    letters, scores = tuple(stems[at + 1 : at + 7 : 2]), stems[at + 2 : at + 7 : 2]
+    if letters == ("e", "v", "m") and len(scores) == 3:
+        yield from _within("gcs", sum(map(_number, scores)), 3, 15)
+
+
+def _named(sign: Sign, stems: Sequence[str], at: int) -> Iterator[tuple[str, float]]:
+    """The number after a name; of a blood pressure, both."""
+    position = _number_after(stems, at + 1)
+    if position is None:
+        return
+    value = _number(stems[position])
+    if sign.field == "temperature":
+        value = _celsius(value)
+    elif sign.field == "saturation" and 0.3 <= value < 1:
+        value *= 100
+    follows = stems[position + 1 : position + 3]
+    if not sign.low <= value <= sign.high or not _fits(sign, stems[at], follows):
+        return
+    yield sign.field, value
+    if sign.field == "systolic" and len(follows) == 2 and follows[0] in ("/", "over"):
+        yield from _within("diastolic", _number(follows[1]), 10, 200)
+
+
+def _fits(sign: Sign, name: str, follows: Sequence[str]) -> bool:
+    """Whether the number is a reading: not "pain 3 days", "heart 2 years ago", "oxygen 50 l"."""
+    unit = follows[0] if follows else ""
+    if sign.field == "pain":
+        return name != "pain" or tuple(follows) == ("/", "10") or unit in ("", ".", ",", ";", ")")
+    return unit not in _PARTS and unit not in _YEAR and unit not in ("l", "min", "hour", "hr", "h")
+
+
+def _number_after(stems: Sequence[str], begin: int) -> int | None:
+    for position in range(begin, min(begin + _REACH, len(stems))):
+        stem = stems[position]
+        if stem[0].isdigit() and not (stem == "2" and stems[position - 1] in ("spo", "o", "sao")):
+            return position
+        if stem not in _BETWEEN and stem not in ("o", "2"):
+            return None
+    return None
+
+
+def _by_what_follows(stems: Sequence[str], at: int) -> Iterator[tuple[str, float]]:
+    """A number that says by what comes after it what it measures."""
+    value = _number(stems[at])
+    after = [stem for stem in stems[at + 1 : at + 6] if stem != "-"]
+    if not after:
+        return
+    unit = after[0]
+    if unit == "/" and len(after) > 1:
+        yield from _fraction(value, _number(after[1]), stems[max(at - 4, 0) : at + 5])
+    elif after[:3] == ["out", "of", "10"]:
+        yield from _within("pain", value, 0, 10)
+    elif unit == "%" and not _SATURATIONS.isdisjoint(stems[max(at - 4, 0) : at + 5]):
+        yield from _within("saturation", value, 30, 100)
+    elif unit in _UNITS:
+        sign = next(sign for sign in SIGNS if sign.field == _UNITS[unit])
+        yield from _within(sign.field, value, max(sign.low, 6), sign.high)
+    elif unit in _DEGREES and ("f" not in after[:2] or value > 90):
+        yield from _within("temperature", _celsius(value), 34, 44)
+    if not _is_temperature(stems[at - 1 : at]) and "." not in stems[at]:
+        yield from _age(value, unit, after)
+
+
+def _is_temperature(before: Sequence[str]) -> bool:
+    """Whether the word before a number names a temperature: "T 101 F" is no woman of 101."""
+    return bool(before) and _BY_NAME.get(before[0], SIGNS[0]).field == "temperature"
+
+
+def _fraction(value: float, below: float, around: Sequence[str]) -> Iterator[tuple[str, float]]:
+    if below == 10:
+        yield from _within("pain", value, 0, 10)
+    elif below == 15:
+        yield from _within("gcs", value, 3, 15)
+    elif 50 < value <= 300 and 20 <= below <= 180 and _are_pressures(value, below, around):
+        yield from (("systolic", value), ("diastolic", below))
+
+
+def _are_pressures(value: float, below: float, around: Sequence[str]) -> bool:
+    return below < value or not _PRESSURES.isdisjoint(around)
+
+
+def _age(value: float, unit: str, after: Sequence[str]) -> Iterator[tuple[str, float]]:
+    old = not _OLD.isdisjoint(after[1:4])
+    if unit in _PARTS and old:
+        yield from _within("age", value / _PARTS[unit], 0, 3)
+    elif (unit in _YEARS and not _counts(after[1:2])) or (unit in _YEAR and old):
+        yield from _within("age", value, 0, MAX_AGE)
+
+
+def _counts(follows: Sequence[str]) -> bool:
+    """Whether a number follows: "V4M5" states responses, no age."""
+    return bool(follows) and follows[0][0].isdigit()
+
+
+def _within(field: str, value: float, low: float, high: float) -> Iterator[tuple[str, float]]:
+    if low <= value <= high:
+        yield field, value
+
+
+def _number(word: str) -> float:
+    """The value of a word that begins with a digit; 0 if it is no number, such as "2x"."""
+    try:
+        return float(word[:8].replace(",", "."))
+    except ValueError:
+        return 0.0
+
+
+def _celsius(value: float) -> float:
+    return (value - 32) / 1.8 if 80 < value < 115 else value
