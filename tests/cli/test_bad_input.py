@@ -25,6 +25,23 @@ BAD = {
     "ignored by a trace": ("simulate --trace clinic --gap-num 2", "--gap-num has no .*--trace"),
     "arrivals of a trace": ("simulate --trace clinic --arrivals paper", "--arrivals cannot go"),
     "mistake of no size": ("simulate --priority-error-rate 0.5", "--priority-error-distance"),
+    "errors of real predictors": (
+        "simulate --arrivals poisson --texts triage --predictor real --priority-error-rate 0.1",
+        "--priority-error-rate has no effect with --predictor real",
+    ),
+    "real predictors without texts": (
+        "simulate --arrivals poisson --predictor real",
+        "poisson: no texts to predict from: use a trace with the column text",
+    ),
+    "texts in bursts": ("simulate --texts triage", "--texts has no effect with --arrivals paper"),
+    "a mix of texts": (
+        "simulate --arrivals poisson --texts triage --urgency-mix 1,1,1,1,1",
+        "--urgency-mix has no effect with --texts",
+    ),
+    "missing texts": (
+        "simulate --arrivals poisson --texts nowhere.jsonl",
+        "nowhere.jsonl: No such",
+    ),
     "short mix": ("simulate --arrivals poisson --urgency-mix 1,1", "--urgency-mix: .*5 items"),
     "empty mix": ("simulate --arrivals poisson --urgency-mix 0,0,0,0,0", "--urgency-mix needs"),
     "mix of words": ("simulate --arrivals poisson --urgency-mix a,b,c,d,e", "--urgency-mix: .*num"),

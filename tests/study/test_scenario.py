@@ -69,3 +69,27 @@ def test_the_first_requests_of_a_trace() -> None:
     assert part.arrived_at.tolist() == whole.arrived_at[:7].tolist()
     assert len(part.tenant) == 7
     assert (part.predicted_output_tokens != part.output_tokens).any()
+
+
+def test_prompts_are_drawn_from_texts_at_the_load_asked_for() -> None:
+    options: dict[str, Any] = {"arrivals": "bursty", "texts": "triage", "num_requests": 400}
+    workload = make(**options, load=0.5)
+    assert len(workload.text) == len(workload) == 400
+    assert mean_rate(workload) == pytest.approx(0.5 * capacity(workload, PROFILE, SEATS), rel=0.3)
+    assert (workload.predicted_urgency == workload.urgency).all()
+    assert make(**options, seed=1).text != workload.text
+
+
+def test_real_predictors_believe_what_the_text_says(tmp_path: Path) -> None:
+    path = tmp_path / "trace.jsonl"
+    path.write_text(
+        '{"arrived_at": 0, "prompt_tokens": 5, "output_tokens": 77, "urgency": 4,'
+        ' "text": "my husband collapsed and is not breathing"}\n'
+        '{"arrived_at": 1, "prompt_tokens": 5, "output_tokens": 77, "urgency": 0,'
+        ' "text": "write a haiku about rain"}\n'
+    )
+    workload = make(PredictorSettings(predictor="real"), trace=str(path))
+    assert workload.urgency.tolist() == [4, 0]
+    assert workload.predicted_urgency[0] == 0
+    assert workload.predicted_urgency[1] >= 3
+    assert make(trace=str(path)).predicted_urgency.tolist() == [4, 0]

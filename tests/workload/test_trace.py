@@ -78,14 +78,14 @@ def test_formats(
     assert workload.ready_at.tolist() == workload.arrived_at.tolist()
 
 
-EXTRA = ",urgency,predicted_urgency,predicted_output_tokens,max_output_tokens,tenant,note"
+EXTRA = ",urgency,predicted_urgency,predicted_output_tokens,max_output_tokens,tenant,text,note"
 ROUND_TRIP = st.tuples(
     st.floats(0, 1e6),
     *[st.integers(1, 2**31 - 1)] * 2,
     *[st.integers(0, 4)] * 2,
     st.integers(1, 2**31 - 1),
     st.just(2**31 - 1),
-    st.sampled_from(["", "ward 3", 'a,"b"']),
+    *[st.sampled_from(["", "ward 3", 'a,"b"'])] * 2,
 )
 
 
