@@ -28,8 +28,8 @@ TRIAGE_SETS = {
 PROMPT = "Please explain how a queue of requests is put in order, step by step. " * 7
 """About a hundred words."""
 
-NUM_TIMED, NUM_TRIES = 300, 3
-"""Texts that are timed, and how often each: the least is the text's, the rest the machine's."""
+NUM_TIMED = 300
+"""Texts that are timed."""
 
 
 def main() -> None:
@@ -51,10 +51,7 @@ def print_urgency(suffix: str, classifier: urgency.UrgencyClassifier) -> None:
     """Figures on the held-out seeds and the development sets."""
     seeds = urgency.read_seeds("heldout")
     hard = [seed for seed in seeds if seed.is_hard]
-    for name, chosen in (
-        ("heldout", [seed for seed in seeds if not seed.is_hard]),
-        ("heldout_and_hard", seeds),
-    ):
+    for name, chosen in heldout_sets(seeds).items():
         labels = [seed.urgency for seed in chosen]
         print_triage(name + suffix, classifier, [seed.text for seed in chosen], labels)
     for name, file in TRIAGE_SETS.items():
@@ -67,15 +64,25 @@ def print_urgency(suffix: str, classifier: urgency.UrgencyClassifier) -> None:
         print_false_alarms(f"arena{suffix}", classifier, texts)
 
 
+def heldout_sets(seeds: Sequence[urgency.Seed]) -> dict[str, list[urgency.Seed]]:
+    """The held-out seeds by name: without the hard ones, all of them, and each file."""
+    sets = {"heldout": [seed for seed in seeds if not seed.is_hard], "heldout_and_hard": [*seeds]}
+    for seed in seeds:
+        sets.setdefault(f"heldout_{seed.file}", []).append(seed)
+    return sets
+
+
 def print_triage(
     name: str, classifier: urgency.UrgencyClassifier, texts: Sequence[str], labels: Sequence[int]
 ) -> None:
-    """Kappa with its interval, severe under-triage, over-triage, calibration."""
+    """Kappa, severe under-triage and over-triage with their intervals, accuracy, calibration."""
     figures = urgency.evaluate(classifier.predict(texts), labels)
-    low, high = figures.qwk_interval
-    print_figure(f"urgency_{name}_qwk", figures.qwk, f"kappa ({low:.3f}..{high:.3f})")
-    print_figure(f"urgency_{name}_severe", figures.severe_under_triage, "share")
-    print_figure(f"urgency_{name}_over", figures.over_triage, "share")
+    for what, unit, figure, (low, high) in (
+        ("qwk", "kappa", figures.qwk, figures.qwk_interval),
+        ("severe", "share", figures.severe_under_triage, figures.severe_under_triage_interval),
+        ("over", "share", figures.over_triage, figures.over_triage_interval),
+    ):
+        print_figure(f"urgency_{name}_{what}", figure, f"{unit} ({low:.3f}..{high:.3f})")
     print_figure(f"urgency_{name}_accuracy", figures.accuracy, "share")
     print_figure(f"urgency_{name}_macro_f1", figures.macro_f1, "share")
     print_figure(f"urgency_{name}_calibration_error", figures.calibration_error, "share")
@@ -92,14 +99,14 @@ def print_false_alarms(
 def print_times(classifier: urgency.UrgencyClassifier) -> None:
     """CPU time of a prediction, and of the worst of many strange texts."""
     for words in (25, 100):
-        print_figure(f"urgency_ms_{words}_words", fmean(cpu_ms(classifier.predict, words)), "ms")
-    print_figure(
-        "urgency_ms_p99_500_words", float(np.quantile(cpu_ms(classifier.predict, 500), 0.99)), "ms"
-    )
+        times = cpu_ms(classifier.predict, cut_texts(words))
+        print_figure(f"urgency_ms_{words}_words", fmean(times), "ms")
+    times = cpu_ms(classifier.predict, cut_texts(500))
+    print_figure("urgency_ms_p99_500_words", float(np.quantile(times, 0.99)), "ms")
     strange = [
         mark * 1_000_000 for mark in ("a", "'", "1/", "\n", "no ", "\u0301", "火", '"', "BP 8")
     ]
-    worst = max(least_ms(classifier.predict, text) for text in strange)
+    worst = max(cpu_ms(classifier.predict, strange))
     print_figure("urgency_ms_worst_strange_text", worst, "ms")
 
 
@@ -111,9 +118,15 @@ def embed_ms(classifier: urgency.UrgencyClassifier, num_texts: int = 100) -> flo
     return (perf_counter() - began_at) * 1e3 / num_texts
 
 
-def cpu_ms(predict: Callable[[Sequence[str]], object], num_words: int) -> list[float]:
-    """Milliseconds of CPU for each of many texts of so many words."""
-    return [least_ms(predict, text) for text in cut_texts(num_words)]
+def cpu_ms(predict: Callable[[Sequence[str]], object], texts: Sequence[str]) -> list[float]:
+    """Milliseconds of CPU for each of `texts`, all of which have been met once before."""
+    predict(texts)
+    times = []
+    for text in texts:
+        began_at = thread_time()
+        predict([text])
+        times.append((thread_time() - began_at) * 1e3)
+    return times
 
 
 def cut_texts(num_words: int) -> list[str]:
@@ -122,16 +135,6 @@ def cut_texts(num_words: int) -> list[str]:
     rng = random.Random(0)
     starts = [rng.randrange(len(words) - num_words) for _ in range(NUM_TIMED)]
     return [" ".join(words[start : start + num_words]) for start in starts]
-
-
-def least_ms(predict: Callable[[Sequence[str]], object], text: str) -> float:
-    """Least CPU milliseconds of a few predictions of `text`."""
-    times = []
-    for _ in range(NUM_TRIES):
-        began_at = thread_time()
-        predict([text])
-        times.append((thread_time() - began_at) * 1e3)
-    return min(times)
 
 
 def print_lengths() -> None:

@@ -124,7 +124,9 @@ def test_rules_come_first_and_their_names_are_not_markup(
     (folder / "rules.toml").write_text(RULES, "utf-8")
     arguments = ["--rules", "rules.toml"]
     ruled = shown(["predict", "a Haiku about tides", *arguments], capsys)
-    assert ruled.startswith("class 1 (urgent): rule '[red]ward[/red]'\n")
+    first, last = ruled.splitlines()  # no probabilities between: no model was asked
+    assert first == "class 1 (urgent): rule '[red]ward[/red]'"
+    assert last.startswith("answer: about ")
     assert "rule" not in shown(["predict", "a sonnet about tides", *arguments], capsys)
 
 
@@ -294,10 +296,66 @@ def test_rows_go_into_a_file(folder: Path, capsys: pytest.CaptureFixture[str]) -
     assert {file.name for file in folder.iterdir()} == {"in.jsonl", "out.jsonl"}
 
 
-def test_a_file_may_take_the_place_of_what_it_is_made_of(folder: Path) -> None:
-    write(folder, {"text": WORK, "id": 1}, {"text": WORK, "id": 2})
-    assert main(["predict", "--file", "in.jsonl", "--out", "in.jsonl"]) == 0
-    assert [row["id"] for row in rows_of((folder / "in.jsonl").read_text())] == [1, 2]
+@pytest.mark.parametrize("read", ["--file", "--rules", "--urgency-model", "--costs"])
+def test_no_file_that_is_read_is_written(
+    read: str, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write(folder, {"text": WORK})
+    write(folder, "kept", name="read")
+    given = {"--file": "in.jsonl"} | {read: "read"}
+    arguments = [part for pair in given.items() for part in pair]
+    fails(["predict", *arguments, "--out", "./read"], "read: is read, too", capsys)
+    assert (folder / "read").read_text() == "kept"
+
+
+def test_the_limit_of_a_body_is_heard(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    asked = {"prompt": "Write a long essay about tides"}
+    write(
+        folder,
+        asked | {"max_tokens": 20},
+        asked | {"max_completion_tokens": 10, "max_output_tokens": 12},
+        asked | {"max_tokens": 10**9, "max_completion_tokens": 10**400},
+        asked | {"max_tokens": "20", "max_output_tokens": True},
+        asked | {"text": "Write a long essay about tides", "max_tokens": 10},
+    )
+    rows = rows_of(shown(["predict", "--file", "in.jsonl"], capsys))
+    longest = [row["output_tokens_p90"] for row in rows]
+    assert longest[:2] == [20, 10]
+    assert longest[2] == longest[3] > 30
+    assert longest[4] == 10
+    rows = rows_of(shown(["predict", "--file", "in.jsonl", "--max-tokens", "15"], capsys))
+    assert [row["output_tokens_p90"] for row in rows] == [15, 10, 15, 15, 10]
+
+
+def test_rules_are_held_against_what_comes_with_a_body(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "rules.toml").write_text(
+        '[[rule]]\nname = "alarms"\nurgency = 0\nmetadata = { kind = "alarm" }\n'
+        '[[rule]]\nname = "mail"\nurgency = 4\ntenant = "marketing"\n'
+        'header = { x-source = "batch-*" }\n',
+        "utf-8",
+    )
+    write(
+        folder,
+        {**CHAT, "metadata": {"kind": "alarm", "bed": [12]}},
+        {"text": EMERGENCY, "tenant": "marketing", "headers": {"X-Source": "batch-7", "n": 1}},
+        {"text": EMERGENCY, "tenant": "marketing"},
+        {"text": WORK, "metadata": "alarm", "tenant": 3, "headers": ["x-source"]},
+    )
+    rows = rows_of(shown(["predict", "--file", "in.jsonl", "--rules", "rules.toml"], capsys))
+    assert [row["reason"] for row in rows[:2]] == ["rule 'alarms'", "rule 'mail'"]
+    assert [row["urgency"] for row in rows[:3]] == [0, 4, 0]
+    assert not any("rule" in row["reason"] for row in rows[2:])
+    assert [row["probabilities"] is None for row in rows] == [True, True, False, False]
+
+
+def test_a_byte_order_mark_is_no_part_of_the_first_row(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write(folder, "\ufeff" + json.dumps({"text": WORK, "id": 1}), {"text": WORK, "id": 2})
+    rows = rows_of(shown(["predict", "--file", "in.jsonl"], capsys))
+    assert [row["id"] for row in rows] == [1, 2]
 
 
 GOOD = '{"text": "x", "id": 1}'
@@ -418,6 +476,19 @@ def test_a_judge_without_its_packages_is_said(
     monkeypatch.setitem(sys.modules, "aiohttp", None)
     arguments = ["predict", "x", "--judge", "http://127.0.0.1:9", "--judge-model", "m"]
     fails(arguments, r"pip install 'semsched\[judge\]'", capsys)
+
+
+@pytest.mark.parametrize("fault", ["ImportError", "OSError"])
+def test_a_judge_whose_packages_do_not_load_is_said(
+    fault: str, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delitem(sys.modules, "semsched.predict.urgency.judge", raising=False)
+    monkeypatch.delattr(urgency, "judge", raising=False)
+    monkeypatch.delitem(sys.modules, "aiohttp")
+    (folder / "aiohttp.py").write_text(f"raise {fault}('libssl.so: not found\\nat all')", "utf-8")
+    monkeypatch.syspath_prepend(folder)
+    arguments = ["predict", "x", "--judge", "http://127.0.0.1:9", "--judge-model", "m"]
+    fails(arguments, r"aiohttp: is installed but does not load: libssl\.so: not found$", capsys)
 
 
 def test_what_is_loaded_at_first_use_is_no_part_of_the_time(

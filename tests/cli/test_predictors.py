@@ -105,6 +105,8 @@ def test_eval_urgency_shows_tables(triaged: Path, capsys: pytest.CaptureFixture[
     [critical] = [line for line in output.out.splitlines() if "0 critical" in line]
     cells = [int(cell) for cell in critical.split("\u2502")[2:-1]]
     assert cells in ([1, 0, 0, 1, 0], [1, 0, 0, 0, 1])
+    assert "0.500 (0.095 .. 0.905)" in output.out  # severe: one of two
+    assert "0.000 (0.000 .. 0.658)" in output.out  # over: none of two
 
 
 def test_eval_urgency_writes_the_figures(triaged: Path, folder: Path) -> None:
@@ -113,6 +115,7 @@ def test_eval_urgency_writes_the_figures(triaged: Path, folder: Path) -> None:
     assert set(figures) == {
         *("file", "num_rows", "accuracy", "macro_f1", "qwk", "qwk_interval"),
         *("severe_under_triage", "over_triage", "calibration_error", "confusion"),
+        *("severe_under_triage_interval", "over_triage_interval"),
     }
     texts = [text for text, _ in TRIAGED]
     given = [urgency.UrgencyClassifier().classify(text).urgency for text in texts]
@@ -176,6 +179,50 @@ def check_fails(arguments: list[str], says: str, capsys: pytest.CaptureFixture[s
     assert says in line
 
 
+@pytest.mark.parametrize("command", ["eval-urgency", "eval-length"])
+def test_a_byte_order_mark_is_no_part_of_the_first_row(command: str, folder: Path) -> None:
+    rows = '{"text": "x", "label": 3, "len": 3}\n' * 4
+    (folder / "marked.jsonl").write_text("\ufeff" + rows, "utf-8")
+    assert main([command, "marked.jsonl", "--json", "f.json"]) == 0
+    assert json.loads((folder / "f.json").read_text("utf-8"))["num_rows"] == 4
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "train-urgency first.jsonl kept --out kept",
+        "eval-urgency kept --json ./kept",
+        "eval-urgency first.jsonl --costs kept --json kept",
+        "eval-urgency first.jsonl --urgency-model kept --json kept",
+        "eval-length kept --json kept",
+    ],
+)
+def test_no_file_that_is_read_is_written(
+    command: str, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    content = '{"text": "x", "label": 3, "len": 3}\n' * 4
+    for name in ("first.jsonl", "kept"):
+        (folder / name).write_text(content, "utf-8")
+    check_fails(command.split(), "kept: is read, too: write into another file", capsys)
+    assert {file.read_text("utf-8") for file in folder.iterdir()} == {content}
+
+
+@pytest.mark.parametrize("step", ["read_seeds", "to_bytes", "evaluate"])
+def test_interrupted_training_leaves_no_file(
+    step: str, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(predictors, "train", lambda _: urgency.shipped().linear)
+    monkeypatch.setattr(urgency, step, interrupt)
+    assert main(["train-urgency"]) == 130
+    output = capsys.readouterr()
+    assert output.err.splitlines()[-1] == "semsched: interrupted"
+    assert output.out == ""
+    assert not list(folder.iterdir())
+
+
 @pytest.mark.parametrize("module", ["sklearn.linear_model", "scipy.sparse"])
 def test_training_without_its_packages_ends_in_one_line(
     module: str, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
@@ -212,8 +259,18 @@ def test_train_urgency_learns_texts_of_the_users_own(
     assert "quadratic weighted kappa" in output.out
     assert {file.name for file in folder.iterdir()} == {"own.jsonl", "ours.npz"}
     ours = urgency.UrgencyClassifier(urgency.load_model(Path("ours.npz")).linear)
-    assert ours.classify("the frobnicator is glowing").urgency <= 1
+    assert ours.classify("alarm: the frobnicator is glowing in hall 7").urgency <= 1
     assert ours.classify("the frobnicator was painted").urgency >= 3
     assert ours.classify("My husband collapsed and is not breathing").urgency == 0
-    assert main(["predict", "the frobnicator is glowing", "--urgency-model", "ours.npz"]) == 0
+    assert (
+        main(
+            [
+                "predict",
+                "alarm: the frobnicator is glowing in hall 7",
+                "--urgency-model",
+                "ours.npz",
+            ]
+        )
+        == 0
+    )
     assert capsys.readouterr().out.startswith(("class 0", "class 1"))

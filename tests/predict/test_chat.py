@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from semsched.predict.chat import MAX_CHARACTERS, text_of
+from semsched.predict.chat import MAX_CHARACTERS, limit_of, text_of
 
 IMAGE = {"type": "image_url", "image_url": {"url": "data:image/png;base64,QUJD"}}
 SOUND = {"type": "input_audio", "input_audio": {"data": "QUJD", "format": "wav"}}
@@ -28,6 +28,23 @@ def test_the_last_turn_comes_first_and_earlier_ones_after_it() -> None:
 def test_messages_of_one_turn_stay_in_the_order_written() -> None:
     messages = [user("before"), other("assistant"), user("my father"), user("is not breathing")]
     assert text_of({"messages": messages}) == "my father\nis not breathing\nbefore"
+
+
+@pytest.mark.parametrize(
+    ("body", "limit"),
+    [
+        ({}, None),
+        ({"max_tokens": 1}, 1),
+        ({"max_tokens": 9, "max_completion_tokens": 7, "max_output_tokens": 8}, 7),
+        ({"max_tokens": None, "max_completion_tokens": 7}, 7),
+        ({"max_tokens": 0, "max_output_tokens": 10**400}, 10**400),
+        *(({"max_tokens": wrong}, None) for wrong in (0, -1, True, 3.0, "3", [3], None)),
+    ],
+)
+def test_the_least_limit_counts_and_what_is_none_does_not(
+    body: dict[str, Any], limit: int | None
+) -> None:
+    assert limit_of(body) == limit
 
 
 def test_only_the_person_is_heard() -> None:

@@ -42,6 +42,11 @@ def test_a_character_that_ends_a_line_elsewhere_ends_none_here(tmp_path: Path) -
     assert read_examples(path, FIELD) == (["a\u2028b\x85", "c"], [3, 4])
 
 
+def test_a_byte_order_mark_is_no_part_of_the_first_row(tmp_path: Path) -> None:
+    path = written(tmp_path, "\ufeff" + row("\ufeffa", 2) + row("b", 3))
+    assert read_examples(path, FIELD) == (["\ufeffa", "b"], [2, 3])
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
@@ -49,7 +54,7 @@ def test_a_character_that_ends_a_line_elsewhere_ends_none_here(tmp_path: Path) -
         ("tea", "a.jsonl:1: not JSON: "),
         (row("a", 2) + "\n" + "{]", "a.jsonl:3: not JSON: "),
         (row("a", 2) * 2 + row("a", 2).strip() * 2, "a.jsonl:3: not JSON: "),
-        ("\ufeff" + row("a", 2), "a.jsonl:1: not JSON: "),
+        (row("a", 2) + "\ufeff" + row("a", 2), "a.jsonl:2: not JSON: "),
         ("[" * 100_000, "a.jsonl:1: not JSON: "),
         ('{"text": "a", "size": 1' + "0" * 9_999 + "}", "a.jsonl:1: not JSON: "),
         ("[]", 'a.jsonl:1: must be an object like {"text": "..."}'),

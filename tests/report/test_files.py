@@ -89,6 +89,25 @@ def test_an_output_is_checked_before_the_work(tmp_path: Path, name: str, says: s
         check_output(tmp_path / name, (".csv", ".parquet"))
 
 
+@pytest.mark.parametrize("name", ["in.csv", "./in.csv", "hard.csv", "../{}/in.csv"])
+def test_an_output_is_none_of_the_inputs_by_whatever_name(tmp_path: Path, name: str) -> None:
+    read = tmp_path / "in.csv"
+    read.write_text("x")
+    (tmp_path / "hard.csv").hardlink_to(read)
+    (tmp_path / "other.csv").write_text("x")
+    written = tmp_path / name.format(tmp_path.name)
+    with pytest.raises(OutputError, match=r"\.csv: is read, too: write into another file"):
+        check_output(written, inputs=[tmp_path / "other.csv", None, read])
+    assert read.read_text() == "x"
+
+
+def test_inputs_that_are_not_there_are_left_to_their_reader(tmp_path: Path) -> None:
+    (tmp_path / "out.csv").write_text("x")
+    for name in ("nowhere.csv", "n" * 300):
+        check_output(tmp_path / "out.csv", inputs=[tmp_path / name, None])
+        check_output(tmp_path / "new.csv", inputs=[tmp_path / name, tmp_path / "out.csv"])
+
+
 def test_a_good_output_passes(tmp_path: Path) -> None:
     check_output(tmp_path / "rows.csv", (".csv", ".parquet"))
     check_output(tmp_path / "anything")

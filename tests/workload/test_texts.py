@@ -59,7 +59,14 @@ def test_requests_are_rows_of_the_texts() -> None:
         assert (workload.urgency[i], workload.output_tokens[i]) == rows[text]
         assert workload.prompt_tokens[i] == max(len(text.encode()) // 4, 1)
     assert set(workload.max_output_tokens.tolist()) == {int(texts.output_tokens.max())}
-    assert len(set(workload.text)) > 150
+    assert len(set(workload.text)) == 200
+
+
+def test_a_prompt_comes_twice_only_after_all_came_once() -> None:
+    texts = read_texts("triage")
+    number = len(texts.text)
+    drawn = drawn_from(texts, "x", np.arange(2.0 * number), np.random.default_rng(3)).text
+    assert len(set(drawn[:number])) == len(set(drawn[number:])) == number
 
 
 def test_the_same_seed_draws_the_same_requests() -> None:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,8 +19,9 @@ from rich.text import Text
 from semsched.cli.commands import one_line_errors
 from semsched.cli.errors import Failure
 from semsched.predict import length, urgency
-from semsched.predict.chat import FIELDS, text_of
+from semsched.predict.chat import FIELDS, limit_of, text_of
 from semsched.predict.examples import ExampleFileError, read_objects
+from semsched.predict.packages import check_loads
 from semsched.report.files import check_output, replacing
 from semsched.request import CLASS_NAMES
 
@@ -75,6 +77,10 @@ class Prediction(NamedTuple):
     milliseconds: float
 
 
+Look = Callable[[urgency.Asked, int | None], Prediction]
+"""From a request, and the limit of its answer if it has one, to what is believed of it."""
+
+
 def predict(text: str | None, file: Path | None, out: Path | None, options: Options) -> None:
     """Look at one text and show what is believed, or at a file of them and write JSON lines."""
     if (text is None) == (file is None):
@@ -83,12 +89,14 @@ def predict(text: str | None, file: Path | None, out: Path | None, options: Opti
         raise Failure("--out has no effect without --file")
     with one_line_errors(), ExitStack() as stack:
         if out:
-            check_output(out)
+            given = [file, options.rules, options.urgency.model, options.urgency.costs]
+            check_output(out, inputs=given)
         look = predictor(options, stack)
         if file:
             _write_all(file, out, look, options.explain)
         else:
-            _show(look(_standard_input() if text == "-" else text or ""), options.explain)
+            said = _standard_input() if text == "-" else text or ""
+            _show(look(urgency.Asked(said), None), options.explain)
 
 
 def _standard_input() -> str:
@@ -98,27 +106,37 @@ def _standard_input() -> str:
     return sys.stdin.buffer.read().decode("utf-8", "replace")
 
 
-def predictor(options: Options, stack: ExitStack) -> Callable[[str], Prediction]:
-    """From text to prediction; raises InputError for options that cannot be used."""
-    classifier, lengths = options.urgency.classifier(), length.LengthPredictor()
+def predictor(options: Options, stack: ExitStack) -> Look:
+    """What looks at a request; raises InputError for options that cannot be used."""
+    triaged, lengths = _triage(options, stack), length.LengthPredictor()
+    lengths.predict([""])  # what is loaded at first use is no part of the time
+
+    def look(asked: urgency.Asked, limit: int | None) -> Prediction:
+        began_at = time.perf_counter()
+        verdict = triaged(asked)
+        p50, p90 = lengths.predict([asked.text], _least(limit, options.max_tokens))
+        milliseconds = (time.perf_counter() - began_at) * 1e3
+        return Prediction(verdict, round(p50[0]), round(p90[0]), milliseconds)
+
+    return look
+
+
+def _triage(options: Options, stack: ExitStack) -> Callable[[urgency.Asked], urgency.Verdict]:
+    classifier = options.urgency.classifier()
     rules = urgency.read_rules(options.rules) if options.rules else ()
     judged = _judge(options.judge, stack)
+    classifier.classify("")
 
     def classify(text: str) -> urgency.Verdict:
         return judged(text, classifier.classify(text, explain=options.explain))
 
-    def look(text: str) -> Prediction:
-        began_at = time.perf_counter()
-        verdict = urgency.triage(
-            urgency.Asked(text), claim=None, ceiling=MOST_URGENT, rules=rules, classify=classify
-        )
-        believed = lengths.predict([text], options.max_tokens)
-        milliseconds = (time.perf_counter() - began_at) * 1e3
-        return Prediction(verdict, round(believed.p50[0]), round(believed.p90[0]), milliseconds)
+    return lambda asked: urgency.triage(
+        asked, claim=None, ceiling=MOST_URGENT, rules=rules, classify=classify
+    )
 
-    classifier.classify("")  # what is loaded at first use is no part of the time
-    lengths.predict([""])
-    return look
+
+def _least(*limits: int | None) -> int | None:
+    return min((limit for limit in limits if limit is not None), default=None)
 
 
 Judged = Callable[[str, urgency.Verdict], urgency.Verdict]
@@ -132,19 +150,24 @@ def _judge(options: JudgeOptions, stack: ExitStack) -> Judged:
         return lambda _, verdict: verdict
     if options.model is None:
         raise Failure("--judge needs --judge-model: the name of the model there")
+    if find_spec("aiohttp") is None:
+        raise Failure("--judge needs aiohttp: pip install 'semsched[judge]'")
+    check_loads("aiohttp")
+    return _asking_judge(options, stack)
+
+
+def _asking_judge(options: JudgeOptions, stack: ExitStack) -> Judged:
+    from semsched.predict.urgency.judge import Judge, JudgeSettings, judged
+
     try:
-        from semsched.predict.urgency import judge as judging
-    except ImportError as error:
-        raise Failure("--judge needs aiohttp: pip install 'semsched[judge]'") from error
-    try:
-        settings = judging.JudgeSettings.model_validate(
+        settings = JudgeSettings.model_validate(
             {"url": options.url, "model": options.model, "api_key_env": options.key_env}
         )
     except ValidationError as error:
         raise Failure(_judge_fault(error)) from None
-    judge, runner = judging.Judge(settings), stack.enter_context(asyncio.Runner())
+    judge, runner = Judge(settings), stack.enter_context(asyncio.Runner())
     stack.callback(lambda: runner.run(judge.close()))
-    return lambda text, verdict: judging.judged(verdict, runner.run(judge.ask(text)))
+    return lambda text, verdict: judged(verdict, runner.run(judge.ask(text)))
 
 
 def _judge_fault(error: ValidationError) -> str:
@@ -155,9 +178,7 @@ def _judge_fault(error: ValidationError) -> str:
     return f"{flag}: {first['msg'].removeprefix('Value error, ')}"
 
 
-def _write_all(
-    file: Path, out: Path | None, look: Callable[[str], Prediction], explain: bool
-) -> None:
+def _write_all(file: Path, out: Path | None, look: Look, explain: bool) -> None:
     if out is None:
         for line in _lines(file, look, explain):
             print(line)
@@ -167,12 +188,13 @@ def _write_all(
             written.write(line + "\n")
 
 
-def _lines(file: Path, look: Callable[[str], Prediction], explain: bool) -> Iterator[str]:
+def _lines(file: Path, look: Look, explain: bool) -> Iterator[str]:
     """A line of JSON (in ASCII) for each row of `file`, with its `id` if it has one."""
     try:
         for where, row in read_objects(file):
             known = {"id": row["id"]} if "id" in row else {}
-            yield _line(known | _as_row(look(_text(row, where)), explain), where)
+            prediction = look(_asked(row, where), limit_of(row))
+            yield _line(known | _as_row(prediction, explain), where)
     except (OSError, UnicodeDecodeError) as error:
         raise ExampleFileError(f"{file}: cannot be read: {error}") from error
 
@@ -182,6 +204,18 @@ def _line(row: dict[str, Any], where: str) -> str:
         return json.dumps(row, allow_nan=False)
     except (ValueError, RecursionError) as error:
         raise ExampleFileError(f"{where}: id: cannot be written as JSON: {error}") from error
+
+
+def _asked(row: dict[str, Any], where: str) -> urgency.Asked:
+    """What rules may ask of a row; conditions of another kind are as if they were not there."""
+    tenant, headers, metadata = (row.get(name) for name in ("tenant", "headers", "metadata"))
+    named = headers.items() if isinstance(headers, dict) else ()
+    return urgency.Asked(
+        _text(row, where),
+        tenant=tenant if isinstance(tenant, str) else "",
+        headers={name: value for name, value in named if isinstance(value, str)},
+        metadata=metadata if isinstance(metadata, dict) else {},
+    )
 
 
 def _text(row: dict[str, Any], where: str) -> str:
@@ -194,11 +228,12 @@ def _text(row: dict[str, Any], where: str) -> str:
 
 def _as_row(prediction: Prediction, explain: bool) -> dict[str, Any]:
     verdict, p50, p90, milliseconds = prediction
+    chances = verdict.probabilities
     row = {
         "urgency": verdict.urgency,
         "class": CLASS_NAMES[verdict.urgency],
         "reason": verdict.reason,
-        "probabilities": [round(chance, 4) for chance in verdict.probabilities],
+        "probabilities": chances and [round(chance, 4) for chance in chances],
         "output_tokens_p50": p50,
         "output_tokens_p90": p90,
         "milliseconds": round(milliseconds, 3),
@@ -213,7 +248,7 @@ def _show(prediction: Prediction, explain: bool) -> None:
     console.print(
         Text(f"class {verdict.urgency} ({CLASS_NAMES[verdict.urgency]}): {verdict.reason}")
     )
-    for urgency_class, chance in enumerate(verdict.probabilities):
+    for urgency_class, chance in enumerate(verdict.probabilities or ()):
         name = f"  {urgency_class} {CLASS_NAMES[urgency_class]:<11}"
         console.print(Text(f"{name}{chance:5.2f} {'█' * round(chance * BAR)}"))
     if explain:

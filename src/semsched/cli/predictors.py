@@ -23,7 +23,7 @@ def eval_length(file: Path, json_path: Path | None) -> None:
     """Evaluate the length predictor on `file`, print a table, write the figures if asked."""
     with one_line_errors():
         if json_path:
-            check_output(json_path)
+            check_output(json_path, inputs=[file])
         figures = length.evaluate(*length.read_lengths(file))
         _write(json_path, {"file": str(file), **asdict(figures)})
     Console().print(_length_table(figures, file))
@@ -33,7 +33,7 @@ def eval_urgency(file: Path, json_path: Path | None, options: UrgencyOptions) ->
     """Evaluate the urgency classifier on `file`, print tables, write the figures if asked."""
     with one_line_errors():
         if json_path:
-            check_output(json_path)
+            check_output(json_path, inputs=[file, options.model, options.costs])
         texts, labels = urgency.read_labels(file)
         classifier = options.classifier()
         figures = urgency.evaluate(classifier.predict(texts), labels, classifier.costs)
@@ -44,25 +44,31 @@ def eval_urgency(file: Path, json_path: Path | None, options: UrgencyOptions) ->
 def train_urgency(files: Sequence[Path], out: Path, embed: bool) -> None:
     """Train on the seeds that come along and on `files`, write the model, show how good it is."""
     with one_line_errors():
-        check_output(out)
+        check_output(out, inputs=files)
         check_installed()
         encoder = Encoder.load() if embed else None
         seeds = urgency.read_seeds("train") + [seed for file in files for seed in _given(file)]
-        console = Console(stderr=True)
-        console.print(f"training on {len(seeds)} texts", highlight=False)
-        linear = train(seeds)
-        head = None
-        if encoder:
-            console.print("reading them by sentence embedding: about a minute", highlight=False)
-            head = train_head(seeds, encoder)
-        model = urgency.UrgencyModelFile(linear, head)
-        with replacing([out]) as parts:
+        model = _trained(seeds, encoder)
+        with replacing([out]) as parts:  # interrupted before the end, it leaves nothing
             parts[out].write_bytes(urgency.to_bytes(model))
-        heldout = [seed for seed in urgency.read_seeds("heldout") if not seed.is_hard]
-        labels = [seed.urgency for seed in heldout]
-        classifier = UrgencyOptions(model=out).classifier()
-        figures = urgency.evaluate(classifier.predict([seed.text for seed in heldout]), labels)
+            figures = _on_heldout(UrgencyOptions(model=parts[out]).classifier())
     _show_urgency(figures, "texts kept apart from training")
+
+
+def _trained(seeds: Sequence[urgency.Seed], encoder: Encoder | None) -> urgency.UrgencyModelFile:
+    console = Console(stderr=True)
+    console.print(f"training on {len(seeds)} texts", highlight=False)
+    linear = train(seeds)
+    if encoder is None:
+        return urgency.UrgencyModelFile(linear)
+    console.print("reading them by sentence embedding: about a minute", highlight=False)
+    return urgency.UrgencyModelFile(linear, train_head(seeds, encoder))
+
+
+def _on_heldout(classifier: urgency.UrgencyClassifier) -> urgency.Evaluation:
+    seeds = [seed for seed in urgency.read_seeds("heldout") if not seed.is_hard]
+    labels = [seed.urgency for seed in seeds]
+    return urgency.evaluate(classifier.predict([seed.text for seed in seeds]), labels)
 
 
 def _given(file: Path) -> list[urgency.Seed]:
@@ -93,18 +99,25 @@ def _length_table(figures: length.Evaluation, file: Path) -> Table:
 
 def _show_urgency(figures: urgency.Evaluation, name: str) -> None:
     console = Console()
-    low, high = figures.qwk_interval
     table = Table(title=f"{escape(name)}: {figures.num_rows} texts", title_justify="left")
     table.add_column("")
     table.add_column("", justify="right")
-    table.add_row("quadratic weighted kappa", f"{figures.qwk:.3f} ({low:.3f} .. {high:.3f})")
+    table.add_row("quadratic weighted kappa", _around(figures.qwk, figures.qwk_interval))
     table.add_row("accuracy", f"{figures.accuracy:.3f}")
     table.add_row("macro-F1", f"{figures.macro_f1:.3f}")
-    table.add_row("severe under-triage (0, 1 called 3, 4)", f"{figures.severe_under_triage:.3f}")
-    table.add_row("over-triage (3, 4 called 0, 1)", f"{figures.over_triage:.3f}")
+    severe = _around(figures.severe_under_triage, figures.severe_under_triage_interval)
+    table.add_row("severe under-triage (0, 1 called 3, 4)", severe)
+    over = _around(figures.over_triage, figures.over_triage_interval)
+    table.add_row("over-triage (3, 4 called 0, 1)", over)
     table.add_row("calibration error", f"{figures.calibration_error:.3f}")
     console.print(table)
     console.print(_confusion_table(figures))
+
+
+def _around(figure: float, interval: tuple[float, float]) -> str:
+    """A figure and where it lies with 95 % confidence."""
+    low, high = interval
+    return f"{figure:.3f} ({low:.3f} .. {high:.3f})"
 
 
 def _confusion_table(figures: urgency.Evaluation) -> Table:

@@ -1,7 +1,8 @@
-"""What a person says in the body of an OpenAI-compatible request."""
+"""What a person says in the body of an OpenAI-compatible request, and what it allows."""
 
 from collections.abc import Iterator
 from itertools import chain, groupby, islice
+from typing import Any
 
 MAX_CHARACTERS = 20_000
 """Characters of a body that are kept in all."""
@@ -11,6 +12,18 @@ MAX_PIECES = 10_000
 
 FIELDS = ("messages", "input", "prompt")
 """Where chat completions, responses and embeddings, and completions keep what is said."""
+
+LIMITS = ("max_tokens", "max_completion_tokens", "max_output_tokens")
+"""Where they keep the most tokens that an answer may have."""
+
+
+def limit_of(body: dict[str, Any]) -> int | None:
+    """The most output tokens that `body` allows, the least of LIMITS; None if it says nothing.
+
+    What is no whole number of at least 1 says nothing.
+    """
+    given = [body[name] for name in LIMITS if type(body.get(name)) is int]
+    return min((limit for limit in given if limit >= 1), default=None)
 
 
 def text_of(body: object) -> str:

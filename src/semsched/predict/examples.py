@@ -37,9 +37,10 @@ def read_examples(path: Path, field: Field, *, least: int = 1) -> tuple[list[str
 def read_objects(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     """Every line of a JSONL file that is not blank, as its place ("file:line") and its object.
 
-    Raises ExampleFileError for a line that is no object, OSError and UnicodeDecodeError.
+    A byte order mark at the start is no part of the first line. Raises ExampleFileError for a
+    line that is no object, OSError and UnicodeDecodeError.
     """
-    with path.open(encoding="utf-8") as file:
+    with path.open(encoding="utf-8-sig") as file:
         for number, line in enumerate(file, 1):
             if line.strip():
                 yield f"{path}:{number}", _object(line, f"{path}:{number}")

@@ -10,8 +10,9 @@ from semsched.predict.urgency import UrgencyClassifier, decide
 from semsched.workload import Workload, WorkloadError
 from semsched.workload.workload import Ints
 
-LAG = 64
-"""Requests between one and the next whose answer is known: those in the system at the same time."""
+LAG = 256
+"""Requests between one and the next whose answer is known. Nobody's answer may be learned before
+it ends; in an engine that is overloaded by a third, hundreds wait."""
 
 _MAX_REMEMBERED = 1 << 16
 

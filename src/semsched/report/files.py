@@ -19,10 +19,13 @@ class OutputError(InputError):
     """An output that cannot be written; the message names the file and says why."""
 
 
-def check_output(path: Path, suffixes: Sequence[str] = ()) -> None:
+def check_output(
+    path: Path, suffixes: Sequence[str] = (), *, inputs: Sequence[Path | None] = ()
+) -> None:
     """Raise OutputError unless a file can be written at `path`, with one of `suffixes` if given.
 
-    To be called before the work whose result the file shall hold.
+    It must be none of `inputs` (None: not given), whatever they are called. To be called before
+    the work whose result the file shall hold.
     """
     if suffixes and path.suffix not in suffixes:
         raise OutputError(f"{path}: must end in {' or '.join(suffixes)}")
@@ -30,6 +33,15 @@ def check_output(path: Path, suffixes: Sequence[str] = ()) -> None:
         _check_place(path)
     except (OSError, RuntimeError) as error:  # a name too long, links in a circle
         raise OutputError(f"{path}: cannot be written: {error}") from error
+    if any(_is_same(path, read) for read in inputs if read is not None):
+        raise OutputError(f"{path}: is read, too: write into another file")
+
+
+def _is_same(path: Path, other: Path) -> bool:
+    try:
+        return path.samefile(other)
+    except OSError:  # one of the two is not there
+        return False
 
 
 def _check_place(path: Path) -> None:

@@ -51,8 +51,13 @@ _EXAMPLE = '{"text": "...", "label": 0, "len": 12}'
 
 
 def drawn_from(texts: Texts, name: str, arrived_at: Floats, rng: np.random.Generator) -> Workload:
-    """Requests that arrive at `arrived_at` (s), each with a prompt drawn from `texts`."""
-    drawn = rng.integers(len(texts.text), size=len(arrived_at))
+    """Requests that arrive at `arrived_at` (s), each with a prompt drawn from `texts`.
+
+    No prompt comes twice before all came once: its answer would have been learned.
+    """
+    rounds = -(-len(arrived_at) // len(texts.text))
+    drawn = np.concatenate([rng.permutation(len(texts.text)) for _ in range(rounds)])
+    drawn = drawn[: len(arrived_at)]
     text = tuple(texts.text[i] for i in drawn)
     known = Workload.known(
         name,

@@ -156,6 +156,21 @@ def test_a_missing_package_is_said(
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize("fault", ["ImportError", "OSError"])
+@pytest.mark.parametrize("name", ["onnxruntime", "tokenizers", "onnx", "safetensors"])
+def test_a_package_that_does_not_load_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, fault: str
+) -> None:
+    for loaded in [loaded for loaded in sys.modules if loaded.partition(".")[0] == name]:
+        monkeypatch.delitem(sys.modules, loaded)
+    (tmp_path / f"{name}.py").write_text(f"raise {fault}('libgomp.so: not found')", "utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(InputError) as raised:
+        Encoder.load(tmp_path / "made")
+    assert str(raised.value) == f"{name}: is installed but does not load: libgomp.so: not found"
+    assert not (tmp_path / "made").exists()
+
+
 @pytest.mark.parametrize("name", [files.MODEL, files.TOKENIZER])
 def test_a_damaged_file_is_said(folder: Path, tmp_path: Path, name: str) -> None:
     shutil.copytree(folder, tmp_path, dirs_exist_ok=True)

@@ -36,6 +36,7 @@ def check_sound(verdict: Verdict) -> None:
     [line] = verdict.reason.splitlines()
     assert 0 < len(line) <= 120
     assert "\x1b" not in line
+    assert verdict.probabilities is not None
     assert len(verdict.probabilities) == 5
     assert all(chance >= 0 for chance in verdict.probabilities)
     assert sum(verdict.probabilities) == pytest.approx(1)
@@ -117,8 +118,54 @@ def test_to_declare_oneself_urgent_makes_no_emergency() -> None:
     loud = decide(UrgencyClassifier().predict([SHOUTING + text for text in seeds]))
     lifted = [after for before, after in zip(quiet, loud, strict=True) if after <= 1 < before]
     assert len(seeds) > 500
-    assert 0 not in lifted
-    assert len(lifted) < 0.03 * len(seeds)
+    assert len(lifted) <= 1
+
+
+NOW = (
+    "not breathing",
+    "crushing chest pain radiating to the left arm",
+    "unconscious and bleeding heavily",
+    "seizing for 10 minutes",
+    "slurred speech and left sided weakness",
+)
+BEFORE = (
+    "hx of HTN, now {}",
+    "no medical history, {}",
+    "previously healthy 30M, {}",
+    "known case of diabetes, {}",
+    "worried about my wife, {}",
+    "my father had a fall just now and {}",
+    "PMH: asthma, CKD. {}",
+)
+
+
+@pytest.mark.parametrize("before", BEFORE)
+def test_no_history_hides_a_present_emergency(before: str) -> None:
+    given = [UrgencyClassifier().classify(before.format(now)).urgency for now in NOW]
+    assert max(given) <= 2
+    assert sum(urgency <= 1 for urgency in given) >= len(NOW) - 1
+
+
+def test_a_unit_behind_a_pressure_changes_nothing() -> None:
+    for pressure in ("120/80", "130/85", "110/70"):
+        bare, unit = f"headache, BP {pressure}, HR 72", f"headache, BP {pressure} mmHg, HR 72"
+        given = [UrgencyClassifier().classify(text).urgency for text in (bare, unit)]
+        assert max(given) - min(given) <= 1
+        assert min(given) >= 2
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "\u03b4\u03b5\u03bd \u03b1\u03bd\u03b1\u03c0\u03bd\u03ad\u03b5\u03b9",
+        "qwzx vbnk plmt",
+        "\u05d4\u05d5\u05d0 \u05dc\u05d0 \u05e0\u05d5\u05e9\u05dd",
+        "",
+        "...",
+    ],
+)
+def test_what_cannot_be_read_is_standard(text: str) -> None:
+    assert UrgencyClassifier().classify(text).urgency == 2
 
 
 @pytest.mark.parametrize("urgency", range(5))

@@ -1,3 +1,4 @@
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from semsched.predict.urgency.evaluate import (
     evaluate,
     kappa,
     read_labels,
+    wilson,
 )
 from semsched.request import NUM_CLASSES
 
@@ -132,6 +134,48 @@ def test_the_interval_is_where_nineteen_of_twenty_resamples_are() -> None:
     low, high = FIGURES.qwk_interval
     inside = [low <= kappa(confusion(*rows.T)) <= high for rows in drawn]
     assert np.mean(inside) == pytest.approx(0.95, abs=0.03)
+
+
+def test_the_interval_of_many_rows_takes_no_memory_for_each_resample() -> None:
+    true, given_ = np.array(PAIRS * 500).T
+    rows, labels = np.eye(NUM_CLASSES)[given_], true.tolist()
+    tracemalloc.start()
+    low, high = evaluate(rows, labels, EVEN).qwk_interval
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < NUM_RESAMPLES * len(labels)
+    assert high - low < 0.02
+
+
+@pytest.mark.parametrize(
+    ("hits", "num", "interval"),
+    [  # the book examples of Newcombe, Statistics in Medicine 1998, method 3
+        (81, 263, (0.2553, 0.3662)),
+        (15, 148, (0.0624, 0.1605)),
+        (0, 20, (0.0, 0.1611)),
+        (1, 29, (0.0061, 0.1718)),
+        (29, 29, (0.8830, 1.0)),
+        (0, 0, (0.0, 1.0)),
+    ],
+)
+def test_the_interval_of_a_share_is_wilsons(
+    hits: int, num: int, interval: tuple[float, float]
+) -> None:
+    assert wilson(hits, num) == pytest.approx(interval, abs=5e-5)
+
+
+@given(st.integers(0, 10**9), st.integers(0, 10**9))
+def test_a_share_lies_in_its_interval(hits: int, misses: int) -> None:
+    num = hits + misses
+    low, high = wilson(hits, num)
+    assert 0 <= low <= hits / max(num, 1) <= high <= 1
+
+
+def test_shares_come_with_their_intervals() -> None:
+    assert FIGURES.severe_under_triage_interval == wilson(3, 17)
+    assert FIGURES.over_triage_interval == wilson(3, 44)
+    nothing = judged([(2, 2)])
+    assert nothing.severe_under_triage_interval == nothing.over_triage_interval == (0, 1)
 
 
 def test_a_perfect_model_is_perfect() -> None:

@@ -382,5 +382,6 @@ def test_the_key_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_judge_raises_freely_and_lowers_by_one_class(
     urgency: int, digit: int | None, becomes: int, reason: str
 ) -> None:
-    verdict = judged(Verdict(urgency, "words"), digit)
-    assert (verdict.urgency, verdict.reason) == (becomes, reason)
+    chances = (0.6, 0.1, 0.1, 0.1, 0.1)
+    verdict = judged(Verdict(urgency, "words", chances), digit)
+    assert verdict == Verdict(becomes, reason, chances)

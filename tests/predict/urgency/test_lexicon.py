@@ -169,7 +169,10 @@ def test_whatever_stands_together_matches_are_inside_and_in_order(stems: list[st
         ("no chest pain; fever or cough", "chest pain"),
         ("no chest pain\nfever or cough", "chest pain"),
         ("not in pain, fever or cough", "in pain"),
-        ("not at home with a fever today", "at home with"),  # three words
+        ("not at home in a fever", "at home in"),  # three words
+        ("denies chest pain, she has fever", "chest pain ,"),
+        ("no medical history, collapsed", "medical history"),
+        ("never had a seizure before, seizing", "had a seizure before"),
         ("fever, no cough", "cough"),
         ("without a cough", "a cough"),
         ("fever", ""),
@@ -181,7 +184,7 @@ def test_what_is_denied_is_negated_as_far_as_it_goes(text: str, expected: str) -
 
 
 def test_a_scope_reaches_so_many_words_and_no_further() -> None:
-    words = [f"w{chr(ord('a') + i)}" for i in range(20)]
+    words = [f"x{chr(ord('a') + i)}" for i in range(20)]
     assert negated(f"denies {' '.join(words)}") == " ".join(words[:12])
     assert negated(f"no {' '.join(words)}") == " ".join(words[:8])
 
@@ -192,7 +195,7 @@ def test_a_scope_reaches_so_many_words_and_no_further() -> None:
         "not breathing, blue",
         "he is not breathing or moving",
         "no pulse, chest pain",
-        "she isn't responding to fever",
+        "she isn't moving, fever",
         "nothing urgent about the fever",
     ],
 )
@@ -209,12 +212,17 @@ def test_the_cue_itself_is_not_negated() -> None:
     ("text", "expected"),
     [
         ("history of stroke. Now chest pain", "of stroke"),
-        ("history of stroke, now chest pain", "of stroke , now chest pain"),
+        ("history of stroke, now chest pain", "of stroke"),
+        ("hx of CAD with crushing chest pain", "of CAD"),
+        ("known case of asthma, severe dyspnea", "of asthma"),
+        ("previously healthy 30M, stabbed", "healthy 30 M"),
+        ("worried about my wife, she is unconscious", "my wife"),
+        ("PMH: stroke, CKD, asthma. Here for fever", ": stroke , CKD asthma"),
         ("previously stroke but chest pain", "stroke"),
         ("h/o stroke", "stroke"),
         ("Fever. A stroke two years ago at work. Chest pain", "A stroke two years ago at work"),
         ("when I was ten I had a stroke", "when I was ten had a stroke"),
-        ("my father had a stroke then chest pain", "my father had a stroke"),
+        ("my father had a stroke then chest pain", "a stroke"),
     ],
 )
 def test_what_was_or_may_be_is_past(text: str, expected: str) -> None:

@@ -33,6 +33,7 @@ def test_a_claim_comes_before_rules_and_rules_before_the_model(
 ) -> None:
     verdict = asked(text, claim=claim)
     assert (verdict.urgency, verdict.reason) == (urgency, reason)
+    assert verdict.probabilities == (MODEL.probabilities if text == "other" else None)
 
 
 @pytest.mark.parametrize(
@@ -75,6 +76,7 @@ def test_a_failing_model_costs_no_request_and_quotes_nothing(
     with caplog.at_level(logging.DEBUG):
         verdict = triage(Asked("secret"), claim=None, ceiling=0, rules=RULES, classify=failing)
     assert (verdict.urgency, verdict.reason) == (UNSURE, "the model failed")
+    assert verdict.probabilities is None
     assert "ValueError" in caplog.text
     assert "secret" not in caplog.text
 

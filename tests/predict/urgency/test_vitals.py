@@ -235,3 +235,31 @@ def test_whatever_stands_together_values_are_within_their_limits(tokens: list[st
 @given(st.text(st.characters(exclude_categories=[])))
 def test_any_text_can_be_read(text: str) -> None:
     assert set(stated(text)) <= {field.name for field in fields(Vitals)}
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("BP 120/80 mmHg", Vitals(systolic=120, diastolic=80)),
+        ("BP 130/85mmHg", Vitals(systolic=130, diastolic=85)),
+        ("90 over 60 mmHg", Vitals(systolic=90, diastolic=60)),
+        ("140 mmHg", Vitals(systolic=140)),
+        ("BP: 80-40", Vitals(systolic=80, diastolic=40)),
+        ("P132 R34", Vitals(heart_rate=132, respiration=34)),
+        ("O2: 82", Vitals(saturation=82)),
+        ("O2 88%", Vitals(saturation=88)),
+        ("Sp02 88%", Vitals(saturation=88)),
+        ("SpO\u2082 84%", Vitals(saturation=84)),
+        ("39.5 fever", Vitals(temperature=39.5)),
+        ("T 36\u00b78", Vitals(temperature=36.8)),
+        ("E1V1M1", Vitals(gcs=3)),
+        ("GCS: E2V2M4 = 8", Vitals(gcs=8)),
+        ("GCS dropped from 14 to 6", Vitals(gcs=6)),
+        ("HR 160-170", Vitals(heart_rate=170)),
+        ("GCS E4V5M6, 72M", Vitals(gcs=15, age=72)),
+        ("I sat 40 minutes waiting", Vitals()),
+        ("5/12/2024", Vitals()),
+    ],
+)
+def test_notations_met_in_the_wild(text: str, expected: Vitals) -> None:
+    assert read_vitals(read_words(text).stems) == expected

@@ -181,3 +181,16 @@ def test_stems_that_are_remembered_stay_few_and_short(monkeypatch: pytest.Monkey
         assert read_words(f"{long} breathing").stems == [stem(long), "breath"]
         assert len(words._STEMS) <= 8
         assert max(map(len, words._STEMS)) <= 40
+
+
+def test_scripts_with_combining_marks_keep_their_words() -> None:
+    assert read_words("\u092e\u0947\u0930\u0947 \u092a\u093f\u0924\u093e").raw == [
+        "\u092e\u0947\u0930\u0947",
+        "\u092a\u093f\u0924\u093e",
+    ]
+
+
+def test_nobody_pays_for_a_full_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(words, "_STEMS", {str(i): "x" for i in range(words._MAX_STEMS)})
+    assert read_words("breathing").stems == ["breath"]
+    assert len(words._STEMS) == words._MAX_STEMS

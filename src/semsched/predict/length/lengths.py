@@ -43,7 +43,7 @@ def caps(max_output_tokens: Caps, num_texts: int) -> Floats:
     """The caps as an array [num_texts], inf where there is none, at least 1."""
     if max_output_tokens is None or isinstance(max_output_tokens, int):
         max_output_tokens = [max_output_tokens]
-    values = [np.inf if cap is None else max(cap, 1) for cap in max_output_tokens]
+    values = [np.inf if cap is None else min(max(cap, 1), LONGEST) for cap in max_output_tokens]
     return np.broadcast_to(np.array(values, dtype=np.float64), num_texts)
 
 

@@ -9,6 +9,7 @@ from semsched.predict.urgency.features import WHOLE, Place, Reading
 from semsched.predict.urgency.lexicon import SMALL
 from semsched.predict.urgency.model import FACT, OUTPUTS, LinearModel, encode, softmax
 from semsched.predict.urgency.verdict import Evidence
+from semsched.predict.urgency.words import stems_of
 
 MAX_EVIDENCE = 8
 """Pieces of evidence that are shown."""
@@ -70,6 +71,12 @@ def shown(reading: Reading, weighed: list[Weighed]) -> tuple[Evidence, ...]:
 
 MAX_REASON_WORDS = 3
 
+_EMPTY = stems_of(
+    "has had was were have with him her them then than from for the under over into onto about at "
+    "by but not can cant get got two three since who what which how when post more less also"
+)
+"""Words that tell a reader nothing."""
+
 _LOUD = 0.3
 """Nats from which on a phrase or a vital sign is named before words."""
 
@@ -93,7 +100,10 @@ def _loudest(reading: Reading, weighed: list[Weighed]) -> list[Weighed]:
 def _said(reading: Reading, begin: int, end: int) -> str:
     """The words as written; "" if none of them means anything by itself."""
     stems = reading.words.stems[begin:end]
-    telling = any(stem not in SMALL and (len(stem) > 2 or not stem.isascii()) for stem in stems)
+    telling = any(
+        stem not in SMALL and stem not in _EMPTY and (len(stem) > 2 or not stem.isascii())
+        for stem in stems
+    )
     numbers = all(stem[0].isdigit() for stem in stems)
     return " ".join(reading.words.raw[begin:end]) if telling and not numbers else ""
 

@@ -9,6 +9,7 @@ from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 from zlib import crc32
 
 from semsched.predict.urgency.lexicon import Match, lexicon, scopes
@@ -75,15 +76,17 @@ def read(text: str) -> Reading:
     matches = lexicon().find(stems)
     flags = scopes(stems, matches)
     vitals = read_vitals(stems)
-    facts, most_urgent = _phrases(matches, flags)
+    facts, most_urgent = _phrases(matches, flags, _is_personal(stems))
     facts.update((name, WHOLE) for name in _signs(vitals, most_urgent))
-    facts[f"size {min(sum(not _is_mark(stem) for stem in stems).bit_length(), 8)}"] = WHOLE
+    facts[f"size {min(sum([stem[0].isalnum() for stem in stems]).bit_length(), 8)}"] = WHOLE
     return Reading(words, vitals, _grams(stems, flags), facts)
 
 
 def _without_claims(words: Words) -> Words:
     """The words less claims and the marks around them, of which the first stays a boundary."""
     left_out: set[int] = set()
+    if _CLAIMING.isdisjoint(words.stems):
+        return words
     for begin, end in _claims(words.stems):
         first, last = begin, end
         while first and _is_mark(words.stems[first - 1]):
@@ -102,15 +105,39 @@ def _is_mark(stem: str) -> bool:
 
 
 def _claims(stems: Sequence[str]) -> Iterator[tuple[int, int]]:
-    """Where claims stand, [begin, end), with the level they name: "urgent", "priority 0", "P1"."""
+    """Where claims stand, [begin, end), with their words of degree and the level they name.
+
+    "urgent", "top priority", "priority level: 0", "urgency=0", "P1".
+    """
     for at, stem in enumerate(stems):
         if stem in CLAIMS and not (at and stems[at - 1] in _DENIALS):
-            yield at, at + 2 if stems[at + 1 : at + 2] in _LEVELS else at + 1
-        elif stem == "p" and stems[at + 1 : at + 2] in _LEVELS:
+            begin = at - 1 if at and stems[at - 1] in _DEGREES else at
+            yield begin, _level_after(stems, at + 1) if stem in _LEVELLED else at + 1
+        elif (stem, stems[at + 1 : at + 2]) in _LETTERED or stems[at : at + 3] == _RIGHT_NOW:
             yield at, at + 2
+        elif at == 0 and stem in _NUMBERS and stems[1:2] == [":"]:
+            yield 0, 1
 
 
+def _level_after(stems: Sequence[str], at: int) -> int:
+    """The end of a claim whose word ends at `at`: behind the level, if one follows."""
+    for place in range(at, min(at + 4, len(stems))):
+        if stems[place] in _LEVEL_WORDS:
+            continue
+        return place + 1 if [stems[place]] in _LEVELS else at
+    return at
+
+
+_DEGREES = stems_of("top highest high higher max maximum very extremely most super absolute")
 _LEVELS = tuple([level] for level in "01234")
+_LETTERED = tuple(("p", level) for level in _LEVELS)
+_RIGHT_NOW = ["right", "now", ":"]
+_NUMBERS = frozenset("911 999 112 sos mayday".split())
+_CLAIMING = CLAIMS | _NUMBERS | {"p", "right"}
+"""What any claim begins with."""
+
+_LEVELLED = stems_of("priority urgency severity sev")
+_LEVEL_WORDS = stems_of("level class number is : = - # incident ticket request")
 
 
 def _grams(stems: Sequence[str], flags: Sequence[int]) -> dict[str, Place]:
@@ -121,10 +148,12 @@ def _grams(stems: Sequence[str], flags: Sequence[int]) -> dict[str, Place]:
     grams: dict[str, Place] = {}
     last, last_at, end = "^", 0, len(stems) - 1
     for at, stem in enumerate(stems):
-        if _is_mark(stem) and not (stem == "?" and at == end):
+        if not stem[0].isalnum() and not (stem == "?" and at == end):
             last = ""
             continue
-        word = _MARKS[flags[at]] + ("#" if stem[0].isdigit() else stem)
+        word = "#" if stem[0].isdigit() else stem
+        if flags[at]:
+            word = _MARKS[flags[at]] + word
         grams.setdefault(word, (at, at + 1))
         if last:
             grams.setdefault(f"{last} {word}", (last_at, at + 1))
@@ -132,14 +161,33 @@ def _grams(stems: Sequence[str], flags: Sequence[int]) -> dict[str, Place]:
     return grams
 
 
-def _phrases(matches: Sequence[Match], flags: Sequence[int]) -> tuple[dict[str, Place], str]:
-    """Groups of the lexicon, what takes their weight away, and the most urgent class left."""
+KIN = stems_of(
+    "son daughter baby child kid husband wife partner boyfriend girlfriend mother mom mum father "
+    "dad brother sister friend neighbor neighbour grandma grandpa grandmother grandfather "
+    "colleague roommate toddler infant boy girl chest arm leg head hand throat"
+)
+"""Of whom, or of what, somebody who needs help speaks with "my"."""
+
+
+def _is_personal(stems: Sequence[str]) -> bool:
+    """Whether the text speaks of somebody's own people or body: "my son"."""
+    return any(first == "my" and second in KIN for first, second in pairwise(stems))
+
+
+def _phrases(
+    matches: Sequence[Match], flags: Sequence[int], personal: bool
+) -> tuple[dict[str, Place], str]:
+    """Groups of the lexicon, what takes their weight away, and the most urgent class left.
+
+    A task takes none from what is said of one's own people: "explain the Heimlich manoeuvre, my
+    son is choking".
+    """
     gates = {m.entry.name for m in matches if m.entry.kind == "gate" and not flags[m.begin]}
     facts: dict[str, Place] = {}
     most_urgent = "none"
     for entry, begin, end in matches:
         if entry.kind == "group":
-            so = _NAMES[flags[begin]] or ("|task" if gates else "")
+            so = _NAMES[flags[begin]] or ("|task" if gates and not personal else "")
             facts.setdefault(entry.name + so, (begin, end))
             if not so:
                 facts.setdefault(f"={entry.phrase}", (begin, end))
@@ -148,6 +196,8 @@ def _phrases(matches: Sequence[Match], flags: Sequence[int]) -> tuple[dict[str, 
             facts.setdefault(entry.name + ("|start" if begin < _START else ""), (begin, end))
     facts[f"most urgent phrase {most_urgent}"] = WHOLE
     facts[f"{min(len(gates), 3)} kinds of task"] = WHOLE
+    if personal:
+        facts["one's own people"] = WHOLE
     return facts, most_urgent
 
 

@@ -242,7 +242,7 @@ def judged(verdict: Verdict, digit: int | None) -> Verdict:
     """`verdict` with the judge's digit (None: no answer) taken into account.
 
     The judge may raise urgency freely but lower it by one class at most: what talks it into "not
-    urgent" cannot silence an emergency.
+    urgent" cannot silence an emergency. The probabilities stay those of the model.
     """
     if digit is None:
         return verdict.moved(verdict.urgency, f"{verdict.reason}; the judge gave no answer")

@@ -11,7 +11,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Any, NamedTuple
 
-from semsched.predict.urgency.words import read_words
+from semsched.predict.urgency.words import read_words, stems_of
 
 SMALL = frozenset(
     "a an the is are be been being am i im my his her hi their our your its it he she they we "
@@ -19,7 +19,16 @@ SMALL = frozenset(
 )
 """Stems that are passed over inside a phrase."""
 
-SENTENCE_ENDS = frozenset(".;!?\n") | {"but", "however", "except", "although", "though", "then"}
+SENTENCE_ENDS = frozenset(".;!?\n") | stems_of(
+    "but however except although though then now today tonight sudden suddenly currently"
+)
+"""What ends a sentence, or turns it to the present."""
+
+TURNS = stems_of(
+    "he she they it i we is are was has have having presents presenting with reports reporting "
+    "complains complaining c new acute just started"
+)
+"""Where something else begins within a sentence: "hx of asthma with severe dyspnea"."""
 
 
 class Entry(NamedTuple):
@@ -104,7 +113,7 @@ _FLAGS = {"negated": NEGATED, "past": PAST}
 
 _QUOTES = {'"': '"', "\u201c": "\u201d", "\u201e": "\u201c", "\u00ab": "\u00bb", "`": "`", "'": "'"}
 
-_BEFORE_YEARS = frozenset("in since from of until by year around during".split())
+_BEFORE_YEARS = frozenset("in during summer winter year of".split())
 """What makes 1978 a year and not a time of day."""
 
 _MOSTLY = 0.8
@@ -149,7 +158,8 @@ def _scope(stems: Sequence[str], match: Match) -> range:
     entry = match.entry
     if entry.around:
         return range(_sentence_begin(stems, match.begin), _sentence_end(stems, match.end))
-    end = min(_sentence_end(stems, match.end), match.end + entry.reach)
+    last = min(_sentence_end(stems, match.end), match.end + entry.reach)
+    end = next((i for i in range(match.end, last) if stems[i] in TURNS), last)
     if entry.commas == "stop" or (entry.commas == "list" and "or" not in stems[match.end : end]):
         end = next((i for i in range(match.end, end) if stems[i] == ","), end)
     return range(match.end, end)

@@ -7,7 +7,7 @@ from math import sqrt
 import numpy as np
 from numpy.typing import NDArray
 
-from semsched.predict.urgency.features import Reading, pieces, read
+from semsched.predict.urgency.features import WHOLE, Reading, pieces, read
 from semsched.predict.urgency.verdict import Floats
 from semsched.request import NUM_CLASSES
 
@@ -21,6 +21,9 @@ GRAM_WEIGHT = 4.0
 
 MAX_UNKNOWN = 30
 """Unknown words whose pieces are looked at."""
+
+LEAST_KNOWN = 0.25
+"""Share of the words below which a text is in a language that the model has not learned."""
 
 FACT = "\t"
 """Stands before the name of a fact, so that no word can pass for one."""
@@ -45,10 +48,17 @@ class LinearModel:
         return np.asarray(values @ self.weights[rows] + self.bias, dtype=np.float64)
 
     def probabilities(self, reading: Reading) -> Floats:
-        """Of each class, shape [5]; even where there is no word to go by."""
-        if not reading.grams:
+        """Of each class, shape [5]; even where there is next to nothing to go by."""
+        if self.is_foreign(reading):
             return np.full(NUM_CLASSES, 1 / NUM_CLASSES)
         return classes(softmax(self.outputs(reading)))
+
+    def is_foreign(self, reading: Reading) -> bool:
+        """Whether hardly a word is known, nor a phrase, nor a vital sign stated."""
+        if reading.has_vitals or any(place != WHOLE for place in reading.facts.values()):
+            return False
+        words = [name for name in reading.grams if " " not in name and name != "#"]
+        return sum(name in self.index for name in words) <= LEAST_KNOWN * len(words)
 
     def predict(self, texts: Sequence[str]) -> Floats:
         """Probabilities of the classes, shape [len(texts), 5]."""

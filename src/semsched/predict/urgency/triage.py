@@ -22,9 +22,8 @@ def triage(
     """The class of what was asked, and who said so; never more urgent than `ceiling`.
 
     `claim` is what the client declared (None: nothing), `ceiling` the most urgent class that its
-    key may reach. A claim or a rule says nothing of probabilities: they stay even. Raises
-    InputError for a claim or ceiling that is no class, and nothing else: where `classify` fails
-    the class is UNSURE.
+    key may reach. A claim or a rule says nothing of probabilities. Raises InputError for a claim
+    or ceiling that is no class, and nothing else: where `classify` fails the class is UNSURE.
     """
     _check("ceiling", ceiling)
     if claim is not None:

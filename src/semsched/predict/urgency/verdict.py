@@ -7,8 +7,6 @@ from typing import NamedTuple, Protocol, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from semsched.request import NUM_CLASSES
-
 Floats = NDArray[np.float64]
 
 UNSURE = 2
@@ -31,11 +29,15 @@ class Evidence(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Urgency 0 (most urgent) to 4, a reason in one line, and the probabilities of the classes."""
+    """Urgency 0 (most urgent) to 4, a reason in one line, and the words it rests on.
+
+    `probabilities` are the model's, of the classes 0..4; None where no model spoke: a claim or a
+    rule decided, or the model failed.
+    """
 
     urgency: int
     reason: str
-    probabilities: tuple[float, ...] = (1 / NUM_CLASSES,) * NUM_CLASSES
+    probabilities: tuple[float, ...] | None = None
     evidence: tuple[Evidence, ...] = ()
 
     def moved(self, urgency: int, reason: str) -> Self:

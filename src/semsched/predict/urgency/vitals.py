@@ -5,6 +5,7 @@ No embedding and no n-gram can tell a systolic of 78 from one of 178.
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from semsched.predict.urgency.words import stems_of
 
@@ -55,7 +56,13 @@ SIGNS = (
     _sign("systolic", "bp sbp systolic pressure nibp", 20, 300, _far_from(125)),
     _sign("heart_rate", "hr pr pulse heart bpm", 10, 320, _far_from(80)),
     _sign("respiration", "rr resp respiration respiratory breath", 3, 120, _far_from(16)),
-    _sign("saturation", "spo sao sat sats saturation saturating oxygen ox", 30, 100, min),
+    _sign(
+        "saturation",
+        "spo spo2 sp sao sao2 o2 sat sats saturation saturating oxygen ox",
+        30,
+        100,
+        min,
+    ),
     _sign("temperature", "t bt temp temperature tmax fever", 25, 45, _far_from(37)),
     _sign("gcs", "gcs glasgow", 3, 15, min),
     _sign("pain", "nrs vas pain", 0, 10, max),
@@ -65,10 +72,13 @@ _BY_NAME: Mapping[str, Sign] = {name: sign for sign in SIGNS for name in sign.na
 
 _BETWEEN = stems_of(
     ": = - ~ < > ( ) / , of is was at to on the a in by read reading now around about only down up "
-    "over under has been just rate level scale score total beat beating racing pounding pressure "
-    "saturation sat room air ra coma very still"
+    "over under has been just rate level scale score total max dropped fell from beat beating "
+    "racing pounding pressure saturation sat room air ra coma very still"
 )
 """What may stand between a name and its number."""
+
+_DURATIONS = stems_of("l litre min mins minute minutes hour hours hr hrs h day days job times")
+"""What follows a number that is no reading: "oxygen 50 l", "I sat 40 minutes"."""
 
 _REACH = 6
 """Words after a name in which its number is looked for."""
@@ -112,12 +122,31 @@ def _statements(stems: Sequence[str]) -> Iterator[tuple[str, float]]:
     for at in telling:
         if stems[at] in _BY_NAME:
             yield from _named(_BY_NAME[stems[at]], stems, at)
+        elif stems[at] == "2" and stems[at - 1 : at] == ["o"]:
+            yield from _named(_BY_NAME["oxygen"], stems, at)
         else:
             yield from _by_what_follows(stems, at)
-    if "avpu" in stems:
+    present = set(stems)
+    if {"p", "r"} <= present:
+        yield from _pulse_and_breath(stems)
+    if "avpu" in present:
         yield from _avpu(stems, stems.index("avpu"))
-    if "gcs" in stems:
-        yield from _responses(stems, stems.index("gcs"))
+    if {"e", "v"} <= present:
+        yield from _responses(stems, stems.index("e"))
+
+
+def _pulse_and_breath(stems: Sequence[str]) -> Iterator[tuple[str, float]]:
+    """ "P132 R34": letters that mean this only side by side."""
+    found = {name: _after_letter(stems, name) for name in ("p", "r")}
+    if found["p"] and found["r"]:
+        yield from _within("heart_rate", found["p"], 20, 320)
+        yield from _within("respiration", found["r"], 3, 120)
+
+
+def _after_letter(stems: Sequence[str], letter: str) -> float:
+    """The number behind the first such letter; 0 if there is none."""
+    follows = stems[stems.index(letter) + 1 :][:1]
+    return _number(follows[0]) if follows and follows[0][0].isdigit() else 0.0
 
 
 def _avpu(stems: Sequence[str], at: int) -> Iterator[tuple[str, float]]:
@@ -126,8 +155,8 @@ def _avpu(stems: Sequence[str], at: int) -> Iterator[tuple[str, float]]:
 
 
 def _responses(stems: Sequence[str], at: int) -> Iterator[tuple[str, float]]:
-    """ "GCS E3V4M5": the sum of the three responses."""
-    letters, scores = tuple(stems[at + 1 : at + 7 : 2]), stems[at + 2 : at + 7 : 2]
+    """ "E3V4M5": the sum of the three responses of a GCS."""
+    letters, scores = tuple(stems[at : at + 6 : 2]), stems[at + 1 : at + 6 : 2]
     if letters == ("e", "v", "m") and len(scores) == 3:
         yield from _within("gcs", sum(map(_number, scores)), 3, 15)
 
@@ -146,8 +175,18 @@ def _named(sign: Sign, stems: Sequence[str], at: int) -> Iterator[tuple[str, flo
     if not sign.low <= value <= sign.high or not _fits(sign, stems[at], follows):
         return
     yield sign.field, value
-    if sign.field == "systolic" and len(follows) == 2 and follows[0] in ("/", "over"):
-        yield from _within("diastolic", _number(follows[1]), 10, 200)
+    if len(follows) == 2 and follows[1][0].isdigit():
+        yield from _second(sign, follows[0], _number(follows[1]))
+
+
+def _second(sign: Sign, between: str, value: float) -> Iterator[tuple[str, float]]:
+    """The number after the first: a diastolic pressure, or where a sign went from there."""
+    if sign.field == "systolic":
+        if between in ("/", "over", "-"):
+            yield from _within("diastolic", value, 10, 200)
+    elif between in ("to", "-", "then") and sign.field != "age":
+        value = _celsius(value) if sign.field == "temperature" else value
+        yield from _within(sign.field, value, sign.low, sign.high)
 
 
 def _fits(sign: Sign, name: str, follows: Sequence[str]) -> bool:
@@ -155,15 +194,17 @@ def _fits(sign: Sign, name: str, follows: Sequence[str]) -> bool:
     unit = follows[0] if follows else ""
     if sign.field == "pain":
         return name != "pain" or tuple(follows) == ("/", "10") or unit in ("", ".", ",", ";", ")")
-    return unit not in _PARTS and unit not in _YEAR and unit not in ("l", "min", "hour", "hr", "h")
+    return unit not in _PARTS and unit not in _YEAR and unit not in _DURATIONS
 
 
 def _number_after(stems: Sequence[str], begin: int) -> int | None:
     for position in range(begin, min(begin + _REACH, len(stems))):
         stem = stems[position]
-        if stem[0].isdigit() and not (stem == "2" and stems[position - 1] in ("spo", "o", "sao")):
+        if stem in ("2", "02") and stems[position - 1] in ("spo", "sp", "o", "sao"):
+            continue
+        if stem[0].isdigit():
             return position
-        if stem not in _BETWEEN and stem not in ("o", "2"):
+        if stem not in _BETWEEN and stem != "o":
             return None
     return None
 
@@ -175,15 +216,17 @@ def _by_what_follows(stems: Sequence[str], at: int) -> Iterator[tuple[str, float
     if not after:
         return
     unit = after[0]
-    if unit == "/" and len(after) > 1:
+    if unit in ("/", "over") and len(after) > 1:
         yield from _fraction(value, _number(after[1]), stems[max(at - 4, 0) : at + 5])
     elif after[:3] == ["out", "of", "10"]:
         yield from _within("pain", value, 0, 10)
-    elif unit == "%" and not _SATURATIONS.isdisjoint(stems[max(at - 4, 0) : at + 5]):
+    elif unit == "%" and _of_oxygen(stems[max(at - 4, 0) : at + 5]):
         yield from _within("saturation", value, 30, 100)
-    elif unit in _UNITS:
+    elif unit in _UNITS and not _is_second(stems, at):
         sign = next(sign for sign in SIGNS if sign.field == _UNITS[unit])
         yield from _within(sign.field, value, max(sign.low, 6), sign.high)
+    elif unit == "fever":
+        yield from _within("temperature", _celsius(value), 37.5, 44)
     elif unit in _DEGREES and ("f" not in after[:2] or value > 90):
         yield from _within("temperature", _celsius(value), 34, 44)
     if not _is_temperature(stems[at - 1 : at]) and "." not in stems[at]:
@@ -193,6 +236,17 @@ def _by_what_follows(stems: Sequence[str], at: int) -> Iterator[tuple[str, float
 def _is_temperature(before: Sequence[str]) -> bool:
     """Whether the word before a number names a temperature: "T 101 F" is no woman of 101."""
     return bool(before) and _BY_NAME.get(before[0], SIGNS[0]).field == "temperature"
+
+
+def _of_oxygen(around: Sequence[str]) -> bool:
+    return not _SATURATIONS.isdisjoint(around) or any(
+        pair in (("o", "2"), ("sp", "02")) for pair in pairwise(around)
+    )
+
+
+def _is_second(stems: Sequence[str], at: int) -> bool:
+    """Whether a number is the lower one of a pressure: 80 of "120/80 mmHg"."""
+    return at > 0 and stems[at - 1] in ("/", "over")
 
 
 def _fraction(value: float, below: float, around: Sequence[str]) -> Iterator[tuple[str, float]]:
@@ -229,7 +283,7 @@ def _within(field: str, value: float, low: float, high: float) -> Iterator[tuple
 def _number(word: str) -> float:
     """The value of a word that begins with a digit; 0 if it is no number, such as "2x"."""
     try:
-        return float(word[:8].replace(",", "."))
+        return float(word[:8].replace(",", ".").replace("\u00b7", "."))
     except ValueError:
         return 0.0
 
