@@ -14,8 +14,9 @@ import typer
 import semsched
 from semsched.cli import predictor_commands
 from semsched.cli.adapter import with_flags
-from semsched.cli.options import OutputOptions, PoliciesOption, PolicyOption
+from semsched.cli.options import EngineOptions, OutputOptions, PoliciesOption, PolicyOption
 from semsched.core.scheduling import Scheduling
+from semsched.engine.faults import Faults
 from semsched.study.settings import EngineSettings, PredictorSettings, WorkloadSettings
 
 INTERRUPTED = 130
@@ -207,6 +208,25 @@ def report(
     from semsched.cli import studies
 
     studies.report(results, out, png)
+
+
+@app.command()
+@with_flags
+def engine(options: EngineOptions, scheduling: Scheduling, faults: Faults) -> None:
+    """An engine without a GPU behind OpenAI's API: real scheduling and timing, made-up words.
+
+    It stands in for a vLLM server in tests: the same fields, the same names of metrics. Needs
+    the extra serve. Ctrl-C stops it.
+
+    Examples:
+
+        semsched engine --port 8001 --setting H100_8B --batching chunked
+
+        semsched engine --speed 20 --error-rate 0.05 --cut-rate 0.02
+    """
+    from semsched.cli import serve
+
+    serve.engine(options, scheduling, faults)
 
 
 app.add_typer(predictor_commands.app)

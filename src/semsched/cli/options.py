@@ -1,10 +1,11 @@
-"""What only the command line is told: policies by name, and files to write."""
+"""What only the command line is told: policies by name, files to write, where to listen."""
 
 from pathlib import Path
 from typing import Annotated, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from semsched.engine.embedded import MAX_NUM_WAITING
 from semsched.policy import POLICIES
 from semsched.study.settings import Settings, split_items
 
@@ -25,6 +26,29 @@ class OutputOptions(Settings):
             description="simulate: write who ran when (.json), for chrome://tracing and Perfetto."
         ),
     ] = None
+
+
+class EngineOptions(Settings):
+    """The engine of `semsched engine`, and where it listens."""
+
+    port: Annotated[int, Field(ge=0, le=65535, description="0 takes any free one.")] = 8001
+    host: Annotated[str, Field(description="Address to listen on.")] = "127.0.0.1"
+    setting: Annotated[
+        str, Field(description="Engine profile: a shipped one by name, or the path of a .toml.")
+    ] = "A100_4B"
+    speed: Annotated[float, Field(ge=1e-3, le=1e6, description="Times as fast as the profile.")] = (
+        1.0
+    )
+    seed: Annotated[int, Field(description="Of the answers and their lengths.")] = 0
+    max_num_waiting: Annotated[
+        int, Field(ge=0, le=1_000_000, description="Requests that may wait; more are refused.")
+    ] = MAX_NUM_WAITING
+    max_body_bytes: Annotated[
+        int, Field(gt=0, description="Size of a request; larger ones are refused.")
+    ] = 4 * 2**20
+    grace_time: Annotated[
+        int, Field(ge=0, description="Seconds to finish what is under way when told to stop.")
+    ] = 30
 
 
 class PolicyOption(Settings):

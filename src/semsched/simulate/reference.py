@@ -1,15 +1,14 @@
 """The reference simulator: the core, one step at a time. It is the specification.
 
-Time is exact and repeatable. While the same requests do nothing but decode, the end of each
-step is computed from the start of that stretch, not added up step by step, so that the kernel,
-which jumps over whole stretches, comes to the very same instants.
+Time is exact and repeatable (core/pace.py), so that the kernel, which jumps over whole stretches
+of steps, comes to the very same instants.
 """
 
 import numpy as np
 
 from semsched.core.batch import Batcher, Step
-from semsched.core.cost import decode_line, run_time, step_time
 from semsched.core.memory import KvMemory
+from semsched.core.pace import Pace
 from semsched.core.profile import EngineProfile
 from semsched.core.scheduling import Scheduling
 from semsched.core.sequence import Sequence
@@ -47,6 +46,7 @@ class Reference:
         self.cost = profile.cost
         self.memory = KvMemory(profile.memory.num_blocks, profile.memory.block_size)
         self.batcher = Batcher(scheduling, self.cost, self.memory)
+        self.pace = Pace(self.cost)
         self.outcome = Outcome.blank(len(workload))
         self.points, self.cursor = blank_points(), blank_cursor()
         self.now = 0.0
@@ -55,7 +55,6 @@ class Reference:
         self._output_tokens = workload.output_tokens.tolist()
         entering = np.argsort(workload.ready_at, kind="stable")[::-1]
         self._entering = list(zip(workload.ready_at[entering].tolist(), entering, strict=True))
-        self._stretch_at, self._stretch_steps, self._line = 0.0, 0, (0.0, 0.0)
         self._num_changes = -1
 
     def step(self) -> bool:
@@ -80,8 +79,9 @@ class Reference:
                 self.num_refused += 1
 
     def _execute(self, step: Step) -> None:
+        self._note_change()
         began_at = self.now
-        self.now = self._end_of(step)
+        self.now = self.pace.end_of(step, self.batcher.seats.num_changes, began_at)
         emitting = self.batcher.update(step)
         self.num_steps += 1
         self.busy_time += self.now - began_at
@@ -97,24 +97,11 @@ class Reference:
                 self._finish(seq)
             self._record()
 
-    def _end_of(self, step: Step) -> float:
-        seats = self.batcher.seats
-        changed = seats.num_changes != self._num_changes
-        if changed:
-            self._num_changes = seats.num_changes
-            self._note_change()
-        if step.prefills or step.save_tokens:
-            self._stretch_steps = 0
-            return self.now + step_time(self.cost, step.work(self.cost))
-        if changed or not self._stretch_steps:
-            contexts = [seq.resident for seq in step.decodes]
-            self._line = decode_line(self.cost, len(contexts), sum(contexts), max(contexts))
-            self._stretch_at, self._stretch_steps = self.now, 0
-        self._stretch_steps += 1
-        return self._stretch_at + run_time(*self._line, self._stretch_steps)
-
     def _note_change(self) -> None:
         seats = self.batcher.seats
+        if seats.num_changes == self._num_changes:
+            return
+        self._num_changes = seats.num_changes
         for seq in (*seats.prefilling, *seats.decoding):
             if np.isnan(self.outcome.started_at[seq.request.id]):
                 self.outcome.started_at[seq.request.id] = self.now

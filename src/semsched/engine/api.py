@@ -1,0 +1,115 @@
+"""The engine's HTTP interface: OpenAI's for clients, vLLM's names for operators."""
+
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import msgspec
+from prometheus_client import generate_latest
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
+from pydantic import ValidationError
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+import semsched
+from semsched.engine.client import read_all
+from semsched.engine.completions import Completions, Service
+from semsched.engine.dialect import Chat, Text
+from semsched.engine.failure import ApiError
+from semsched.engine.faults import Faults
+from semsched.engine.metrics import EngineCollector, registry_of
+
+
+def build_app(service: Service) -> Starlette:
+    """The ASGI application; it runs the engine as long as it lives itself."""
+
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        async with service.engine:
+            yield
+
+    pages = Pages(service)
+    return Starlette(
+        routes=[
+            Route("/v1/chat/completions", Completions(service, Chat()), methods=["POST"]),
+            Route("/v1/completions", Completions(service, Text()), methods=["POST"]),
+            Route("/v1/models", pages.models),
+            Route("/health", pages.health),
+            Route("/version", pages.version),
+            Route("/metrics", pages.metrics),
+            Route("/admin/faults", pages.faults),
+            Route("/admin/faults", pages.set_faults, methods=["POST"]),
+        ],
+        exception_handlers=dict.fromkeys((ApiError, HTTPException, Exception), _failed),
+        lifespan=lifespan,
+    )
+
+
+class Pages:
+    """All but the hot path."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+        self._made_at = int(time.time())
+        self._registry = registry_of(EngineCollector(service.engine, service.model))
+
+    async def models(self, _: Request) -> Response:
+        """The one model that is listed; any name is answered."""
+        model = {
+            "id": self._service.model,
+            "object": "model",
+            "created": self._made_at,
+            "owned_by": "semsched",
+            "max_model_len": self._service.engine.profile.kv_tokens,
+        }
+        return _json({"object": "list", "data": [model]})
+
+    async def health(self, _: Request) -> Response:
+        """200 while the engine takes requests, 503 when it does not."""
+        return Response(status_code=200 if self._service.engine.is_running else 503)
+
+    async def version(self, _: Request) -> Response:
+        """The version of this package."""
+        return _json({"version": semsched.__version__})
+
+    async def metrics(self, _: Request) -> Response:
+        """Prometheus' text format."""
+        return Response(generate_latest(self._registry), media_type=CONTENT_TYPE_LATEST)
+
+    async def faults(self, _: Request) -> Response:
+        """The faults that are set."""
+        return _json(self._service.faults.faults.model_dump())
+
+    async def set_faults(self, request: Request) -> Response:
+        """Set all of them at once: what is not named is off."""
+        content = await read_all(request.receive, self._service.max_body_bytes)
+        try:
+            self._service.faults.set(Faults.model_validate_json(content))
+        except ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            param = ".".join(str(part) for part in first["loc"]) or None
+            message = f"{param or 'faults'}: {first['msg'].removeprefix('Value error, ')}"
+            raise ApiError(400, "invalid_value", message, param) from None
+        return await self.faults(request)
+
+
+def _json(value: object) -> Response:
+    return Response(msgspec.json.encode(value), media_type="application/json")
+
+
+async def _failed(request: Request, error: Exception) -> Response:
+    """Every failure has one form; what nobody foresaw is logged by those who call this."""
+    if not isinstance(error, ApiError):
+        error = _as_api_error(request, error)
+    return Response(error.body, status_code=error.status, media_type="application/json")
+
+
+def _as_api_error(request: Request, error: Exception) -> ApiError:
+    if not isinstance(error, HTTPException):
+        return ApiError(500, "internal_error", "something broke; the log of the server says what")
+    code = "method_not_allowed" if error.status_code == 405 else "not_found"
+    message = f"no {request.method} {request.url.path} here"
+    return ApiError(error.status_code, code, message)

@@ -1,0 +1,65 @@
+"""The bodies of requests for completions, read and checked in one pass."""
+
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta
+
+from semsched.engine.failure import ApiError
+
+Tokens = Annotated[int, Meta(ge=1, le=2**31 - 1)]
+
+
+class StreamOptions(msgspec.Struct):
+    """What a stream holds besides the answer."""
+
+    include_usage: bool = False
+
+
+class Body(msgspec.Struct):
+    """The fields that we heed, of chat completions and of completions; the others are ignored."""
+
+    model: str = ""
+    messages: list[Any] | None = None
+    prompt: str | list[Any] | None = None
+    stream: bool = False
+    stream_options: StreamOptions | None = None
+    max_tokens: Tokens | None = None
+    max_completion_tokens: Tokens | None = None
+    min_tokens: Annotated[int, Meta(ge=0, le=2**31 - 1)] = 0
+    ignore_eos: bool = False
+    n: int | None = 1
+    priority: Annotated[int, Meta(ge=-(2**53), le=2**53)] = 0
+    predicted_output_tokens: Tokens | None = None
+    seed: int | None = None
+
+    @property
+    def limit(self) -> int | None:
+        """The most tokens that the client wants; the newer name wins."""
+        return self.max_completion_tokens or self.max_tokens
+
+    @property
+    def wants_usage(self) -> bool:
+        """Whether a stream ends with the numbers of tokens."""
+        return self.stream_options is not None and self.stream_options.include_usage
+
+
+_DECODER = msgspec.json.Decoder(Body)
+
+
+def read_body(content: bytes) -> Body:
+    """Raises ApiError (400) that names the field."""
+    try:
+        body = _DECODER.decode(content)
+    except msgspec.ValidationError as error:
+        why, _, place = str(error).partition(" - at ")
+        param = place.strip("`").removeprefix("$").removeprefix(".") or None
+        raise ApiError(400, "invalid_value", f"{param or 'body'}: {why}", param) from None
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise ApiError(400, "invalid_json", f"the body is not JSON: {error}") from None
+    if body.n not in (None, 1):
+        raise ApiError(400, "unsupported_value", f"n: only 1 answer is given, got {body.n}", "n")
+    if body.limit is not None and body.min_tokens > body.limit:
+        message = f"min_tokens: {body.min_tokens} is more than max_tokens, {body.limit}"
+        raise ApiError(400, "invalid_value", message, "min_tokens")
+    return body

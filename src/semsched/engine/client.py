@@ -1,0 +1,101 @@
+"""Client: the other end of an HTTP connection, as one request meets it."""
+
+import asyncio
+import socket
+import struct
+from collections.abc import Sequence
+
+from starlette.types import Receive, Scope, Send
+
+from semsched.engine.failure import ApiError
+from semsched.engine.generation import Generation
+
+Header = tuple[bytes, bytes]
+JSON: Header = (b"content-type", b"application/json")
+
+_NO_LINGER = struct.pack("ii", 1, 0)
+"""Makes a close a reset: nothing that is still under way is delivered."""
+
+
+class GoneError(Exception):
+    """The client has left; there is nobody to answer."""
+
+
+async def read_all(receive: Receive, max_bytes: int) -> bytes:
+    """A request's body; raises ApiError (413) or GoneError."""
+    parts, size, more = [], 0, True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise GoneError
+        parts.append(message.get("body", b""))
+        size += len(parts[-1])
+        if size > max_bytes:
+            raise ApiError(413, "request_too_large", f"the body has more than {max_bytes} bytes")
+        more = message.get("more_body", False)
+    return b"".join(parts)
+
+
+class Client:
+    """Reads one request and answers it."""
+
+    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self._scope = scope
+        self._receive = receive
+        self._send = send
+        self._gone = asyncio.Event()
+
+    async def body(self, max_bytes: int) -> bytes:
+        """The request's body; raises ApiError (413) or GoneError."""
+        return await read_all(self._receive, max_bytes)
+
+    # --- answers -------------------------------------------------------------------------
+
+    async def start(self, status: int, headers: Sequence[Header]) -> None:
+        """Send the head of the answer."""
+        await self._send({"type": "http.response.start", "status": status, "headers": headers})
+
+    async def write(self, data: bytes, more: bool) -> None:
+        """Send a part of the body; the last one ends the answer."""
+        await self._send({"type": "http.response.body", "body": data, "more_body": more})
+
+    async def answer(self, status: int, body: bytes, headers: Sequence[Header] = ()) -> None:
+        """Send a whole answer, JSON."""
+        length = (b"content-length", str(len(body)).encode())
+        await self.start(status, [JSON, length, *headers])
+        await self.write(body, more=False)
+
+    # --- the end -------------------------------------------------------------------------
+
+    async def watch(self, generation: Generation) -> None:
+        """Cancel the generation when the client leaves."""
+        await self.leave()
+        generation.cancel()
+
+    async def leave(self) -> None:
+        """Wait until the client leaves."""
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+        self._gone.set()
+
+    async def pause(self, seconds: float) -> None:
+        """Wait, less long if a watched client leaves; raises GoneError then."""
+        try:
+            await asyncio.wait_for(self._gone.wait(), seconds)
+        except TimeoutError:
+            return
+        raise GoneError
+
+    async def hang_up(self, reset: bool) -> None:
+        """Close the connection as it is: reset, or after what was sent is delivered.
+
+        Needs semsched.engine.server's protocol; raises LookupError under another.
+        """
+        transport: asyncio.Transport = self._scope["state"]["transport"]
+        if reset:
+            connection: socket.socket = transport.get_extra_info("socket")
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
+            transport.abort()
+        else:
+            transport.close()
+        await self.leave()
