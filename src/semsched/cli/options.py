@@ -7,7 +7,7 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from semsched.engine.embedded import MAX_NUM_WAITING
 from semsched.policy import POLICIES
-from semsched.study.settings import Settings, split_items
+from semsched.study.settings import DEFAULT_PROFILE, Profile, Settings, split_items
 
 
 class OutputOptions(Settings):
@@ -33,9 +33,7 @@ class EngineOptions(Settings):
 
     port: Annotated[int, Field(ge=0, le=65535, description="0 takes any free one.")] = 8001
     host: Annotated[str, Field(description="Address to listen on.")] = "127.0.0.1"
-    setting: Annotated[
-        str, Field(description="Engine profile: a shipped one by name, or the path of a .toml.")
-    ] = "A100_4B"
+    setting: Profile = DEFAULT_PROFILE
     speed: Annotated[float, Field(ge=1e-3, le=1e6, description="Times as fast as the profile.")] = (
         1.0
     )

@@ -1,7 +1,7 @@
 """The real predictors at work on a workload: what they say of its texts."""
 
 from dataclasses import replace
-from functools import lru_cache
+from functools import cache, lru_cache
 
 import numpy as np
 
@@ -41,7 +41,7 @@ def _urgency(text: str) -> int:
     return urgency
 
 
-@lru_cache(maxsize=1)
+@cache
 def _classifier() -> UrgencyClassifier:
     return UrgencyClassifier()
 

@@ -26,6 +26,12 @@ Count = Annotated[int, Field(gt=0, le=LIMIT)]
 MaxLength = Annotated[int, Field(ge=2, le=LIMIT)]
 
 
+Profile = Annotated[
+    str, Field(description="Engine profile: a shipped one by name, or the path of a .toml.")
+]
+DEFAULT_PROFILE = "A100_4B"
+
+
 class Settings(BaseModel):
     """A group of settings. Frozen; unknown keys are errors."""
 
@@ -206,9 +212,7 @@ class PredictorSettings(Settings):
 class EngineSettings(Settings):
     """The engine that is simulated."""
 
-    setting: Annotated[
-        str, Field(description="Engine profile: a shipped one by name, or the path of a .toml.")
-    ] = "A100_4B"
+    setting: Profile = DEFAULT_PROFILE
     block_size: Annotated[
         Count | None, Field(description="Tokens in a KV block, instead of the profile's own.")
     ] = None

@@ -25,13 +25,13 @@ def evidence(text: str, weights: Mapping[str, float], urgency: int = 0) -> tuple
     """Of a model that has these weights for class 0 and none for the others."""
     linear = model({name: {0: weight} for name, weight in weights.items()}, {})
     reading = read(text)
-    return shown(reading, weigh(linear, reading, urgency))
+    return shown(reading, weigh(linear, reading, linear.score(reading), urgency))
 
 
 def reason(text: str, weights: Mapping[str, float], urgency: int = 0) -> str:
     linear = model({name: {0: weight} for name, weight in weights.items()}, {})
     reading = read(text)
-    return words_for(reading, weigh(linear, reading, urgency))
+    return words_for(reading, weigh(linear, reading, linear.score(reading), urgency))
 
 
 def test_a_span_is_where_the_word_stands() -> None:
@@ -113,10 +113,10 @@ def test_a_weight_is_what_the_feature_adds_to_the_log_odds(urgency: int) -> None
     bias = {output: float(rng.normal()) for output in range(len(OUTPUTS))}
     tiny = {output: float(rng.normal()) * 1e-3 for output in range(len(OUTPUTS))}
     linear, reading = model({"fire": tiny}, bias), read("fire")
-    [item] = weigh(linear, reading, urgency)
+    [item] = weigh(linear, reading, linear.score(reading), urgency)
     best = max((i for i, of in enumerate(OUTPUTS) if of == urgency), key=lambda i: bias[i])
     biases = np.array(list(bias.values()))
-    gain = log_odds(linear.outputs(reading), best) - log_odds(biases, best)
+    gain = log_odds(linear.score(reading).outputs, best) - log_odds(biases, best)
     assert item.weight == pytest.approx(gain, rel=0.02)
 
 

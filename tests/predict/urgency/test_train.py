@@ -69,14 +69,14 @@ def test_work_about_a_matter_has_outputs_of_its_own() -> None:
         Seed(f"story: {seed.text}", seed.urgency, seed.why, seed.file) if seed.is_task else seed
         for seed in seeds
     ]
-    outputs = train(as_work).outputs(read("story: the boat is green"))
+    outputs = train(as_work).score(read("story: the boat is green")).outputs
     assert outputs.argmax() == 5
     assert classes(softmax(outputs)).argmax() == 3
 
 
 def test_an_output_that_no_seed_has_is_out_of_the_question() -> None:
     model = train(seeds_of())
-    outputs = model.outputs(read("story: the boat is green"))
+    outputs = model.score(read("story: the boat is green")).outputs
     assert outputs[5:].max() < outputs[:5].max() - 10
 
 

@@ -4,17 +4,14 @@ import io
 import json
 import logging
 import os
-import struct
 import tempfile
-import tokenize
-import zlib
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
 
+from semsched.predict.archive import FAULTS
 from semsched.predict.length.features import LEXICAL, NUM_BUCKETS
 from semsched.predict.length.online import (
     NUM_DENSE,
@@ -42,13 +39,6 @@ _log = logging.getLogger(__name__)
 
 class StateError(ValueError):
     """A file that does not hold the state of a length predictor of this version."""
-
-
-_FAULTS = (
-    *(ValueError, LookupError, TypeError, AttributeError, BadZipFile, zlib.error, EOFError),
-    *(OSError, RuntimeError, MemoryError, SyntaxError, struct.error, tokenize.TokenError),
-)
-"""What parsing a damaged archive may raise; reading the file itself is outside."""
 
 
 def save(predictor: LengthPredictor, path: Path) -> None:
@@ -81,7 +71,7 @@ def load(path: Path) -> LengthPredictor:
     content = path.read_bytes()
     try:
         return _read(content)
-    except _FAULTS as error:
+    except FAULTS as error:
         aside = path.with_name(f"{path.name}.broken")
         path.replace(aside)
         _log.warning("%s: not usable (%s); moved to %s, starting afresh", path, error, aside)

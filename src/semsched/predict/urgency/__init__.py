@@ -9,7 +9,7 @@ from semsched.predict.urgency.model_file import UrgencyModelFile, load_model, sh
 from semsched.predict.urgency.rules import Asked, Rule, read_rules
 from semsched.predict.urgency.seeds import Seed, read_seeds
 from semsched.predict.urgency.triage import triage
-from semsched.predict.urgency.verdict import UNSURE, Evidence, UrgencyModel, Verdict
+from semsched.predict.urgency.verdict import UNSURE, Evidence, Verdict
 
 __all__ = [
     "COSTS",
@@ -24,7 +24,6 @@ __all__ = [
     "SecondLook",
     "Seed",
     "UrgencyClassifier",
-    "UrgencyModel",
     "UrgencyModelFile",
     "Verdict",
     "decide",

@@ -9,7 +9,7 @@ from semsched.predict.urgency.decide import COSTS, Costs, decide, is_unsure
 from semsched.predict.urgency.embedded import SecondLook, mix
 from semsched.predict.urgency.evidence import shown, weigh, words_for
 from semsched.predict.urgency.features import Reading, read
-from semsched.predict.urgency.model import LinearModel
+from semsched.predict.urgency.model import LinearModel, Score
 from semsched.predict.urgency.model_file import shipped
 from semsched.predict.urgency.verdict import Floats, Verdict
 from semsched.request import NUM_CLASSES
@@ -29,15 +29,18 @@ class UrgencyClassifier:
 
     def predict(self, texts: Sequence[str]) -> Floats:
         """Probabilities of the classes 0..4, shape [len(texts), 5]."""
-        rows = [self._probabilities(read(text)) for text in texts]
+        rows = [
+            self._probabilities(reading, self.model.score(reading)) for reading in map(read, texts)
+        ]
         return np.array(rows, dtype=np.float64).reshape(-1, NUM_CLASSES)
 
     def classify(self, text: str, *, explain: bool = False) -> Verdict:
         """The class of `text` and why; with `explain` also the evidence, weightiest first."""
         reading = read(text)
-        probabilities = self._probabilities(reading)
+        score = self.model.score(reading)
+        probabilities = self._probabilities(reading, score)
         [urgency] = decide(probabilities[None], self.costs)
-        weighed = weigh(self.model, reading, urgency)
+        weighed = weigh(self.model, reading, score, urgency)
         if is_unsure(probabilities):
             reason = "nothing in the text says how urgent it is"
         else:
@@ -45,9 +48,9 @@ class UrgencyClassifier:
         evidence = shown(reading, weighed) if explain else ()
         return Verdict(urgency, reason, tuple(probabilities.tolist()), evidence)
 
-    def _probabilities(self, reading: Reading) -> Floats:
+    def _probabilities(self, reading: Reading, score: Score) -> Floats:
         """An embedding cannot read numbers: where vital signs are stated it is not asked."""
-        first = self.model.probabilities(reading)
+        first = score.probabilities
         if self.second is None or reading.has_vitals:
             return first
         look = self.second.look(reading.words.text)

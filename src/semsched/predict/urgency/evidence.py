@@ -3,11 +3,9 @@
 from collections.abc import Iterator
 from typing import NamedTuple
 
-import numpy as np
-
 from semsched.predict.urgency.features import WHOLE, Place, Reading
 from semsched.predict.urgency.lexicon import SMALL
-from semsched.predict.urgency.model import FACT, OUTPUTS, LinearModel, encode, softmax
+from semsched.predict.urgency.model import FACT, OUTPUTS, LinearModel, Score, softmax
 from semsched.predict.urgency.verdict import Evidence
 from semsched.predict.urgency.words import stems_of
 
@@ -26,20 +24,18 @@ class Weighed(NamedTuple):
     weight: float
 
 
-def weigh(model: LinearModel, reading: Reading, urgency: int) -> list[Weighed]:
+def weigh(model: LinearModel, reading: Reading, score: Score, urgency: int) -> list[Weighed]:
     """What speaks for `urgency` (above 0) or against it (below), the weightiest first.
 
     The weight of a feature is what it adds to the log odds of the likeliest output of that class
     against all others, to the first order.
     """
-    rows, values = encode(reading, model.index)
-    outputs = values @ model.weights[rows] + model.bias
-    chances = softmax(np.asarray(outputs, dtype=np.float64))
+    chances = softmax(score.outputs)
     best = max((i for i, of in enumerate(OUTPUTS) if of == urgency), key=lambda i: chances[i])
     chances[best] = 0.0
-    parts = model.weights[rows] * values[:, None]
+    parts = model.weights[score.rows] * score.values[:, None]
     against = parts @ (chances / max(chances.sum(), 1e-12))
-    weights = dict(zip(rows.tolist(), (parts[:, best] - against).tolist(), strict=True))
+    weights = dict(zip(score.rows.tolist(), (parts[:, best] - against).tolist(), strict=True))
     found = [
         Weighed(name.removeprefix(FACT), place, weights[model.index[name]])
         for name, place in _placed(reading)

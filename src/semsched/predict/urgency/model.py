@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import sqrt
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +32,26 @@ FACT = "\t"
 Rows = NDArray[np.intp]
 
 
+class Score(NamedTuple):
+    """What the model makes of a text: its sparse vector, and log odds of each output.
+
+    rows and values [features], outputs [len(OUTPUTS)].
+    """
+
+    rows: Rows
+    values: NDArray[np.float32]
+    outputs: Floats
+    is_foreign: bool
+    """Whether next to nothing in the text is known."""
+
+    @property
+    def probabilities(self) -> Floats:
+        """Of each class, shape [5]; even where there is next to nothing to go by."""
+        if self.is_foreign:
+            return np.full(NUM_CLASSES, 1 / NUM_CLASSES)
+        return classes(softmax(self.outputs))
+
+
 @dataclass(frozen=True, eq=False)
 class LinearModel:
     """Weights [features + NUM_PIECES, outputs] and a bias [outputs], in nats.
@@ -42,16 +63,11 @@ class LinearModel:
     weights: NDArray[np.float32]
     bias: NDArray[np.float32]
 
-    def outputs(self, reading: Reading) -> Floats:
-        """Log odds of each output, shape [len(OUTPUTS)]."""
+    def score(self, reading: Reading) -> Score:
+        """The reading weighed."""
         rows, values = encode(reading, self.index)
-        return np.asarray(values @ self.weights[rows] + self.bias, dtype=np.float64)
-
-    def probabilities(self, reading: Reading) -> Floats:
-        """Of each class, shape [5]; even where there is next to nothing to go by."""
-        if self.is_foreign(reading):
-            return np.full(NUM_CLASSES, 1 / NUM_CLASSES)
-        return classes(softmax(self.outputs(reading)))
+        outputs = np.asarray(values @ self.weights[rows] + self.bias, dtype=np.float64)
+        return Score(rows, values, outputs, self.is_foreign(reading))
 
     def is_foreign(self, reading: Reading) -> bool:
         """Whether hardly a word is known, nor a phrase, nor a vital sign stated."""
@@ -62,7 +78,7 @@ class LinearModel:
 
     def predict(self, texts: Sequence[str]) -> Floats:
         """Probabilities of the classes, shape [len(texts), 5]."""
-        rows = [self.probabilities(read(text)) for text in texts]
+        rows = [self.score(read(text)).probabilities for text in texts]
         return np.array(rows, dtype=np.float64).reshape(-1, NUM_CLASSES)
 
 

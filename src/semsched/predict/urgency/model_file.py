@@ -1,20 +1,18 @@
 """The urgency model in a file: small, never executable, whole or refused."""
 
 import io
-import struct
-import tokenize
-import zlib
 from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, NamedTuple
-from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, ZipFile
+from zipfile import ZIP_DEFLATED, ZIP_STORED, ZipFile
 
 import numpy as np
 from numpy.typing import NDArray
 
 from semsched.errors import InputError
+from semsched.predict.archive import FAULTS
 from semsched.predict.urgency.embedded import Head
 from semsched.predict.urgency.features import NUM_PIECES
 from semsched.predict.urgency.model import OUTPUTS, LinearModel
@@ -29,13 +27,6 @@ MAX_WEIGHT = 1e6
 
 _STEPS = 127
 """Weights are kept as whole numbers of steps, -127 to 127, of a size for each output."""
-
-_FAULTS = (
-    *(ValueError, LookupError, TypeError, AttributeError, BadZipFile, zlib.error, EOFError),
-    *(OSError, RuntimeError, MemoryError, SyntaxError, struct.error, tokenize.TokenError),
-    ArithmeticError,
-)
-"""What parsing a damaged archive may raise."""
 
 _LINEAR = frozenset({"format", "names", "weights", "scale", "bias"})
 _HEAD = frozenset({"head_weights", "head_bias", "head_share"})
@@ -85,7 +76,7 @@ def from_bytes(content: bytes) -> UrgencyModelFile:
     try:
         held = _arrays(content)
         return UrgencyModelFile(_linear(held), _head(held) if held.keys() > _LINEAR else None)
-    except _FAULTS as error:
+    except FAULTS as error:
         why = " ".join(str(error).split())
         raise ValueError(f"not an urgency model of this version: {why}") from error
 

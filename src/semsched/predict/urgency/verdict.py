@@ -1,8 +1,7 @@
 """What is said of a text: the class, why, how sure, and the words it rests on."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import NamedTuple, Protocol, Self
+from typing import NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,11 +42,3 @@ class Verdict:
     def moved(self, urgency: int, reason: str) -> Self:
         """The same verdict with another class, and why."""
         return replace(self, urgency=urgency, reason=reason)
-
-
-class UrgencyModel(Protocol):
-    """Anything that knows the probabilities of the classes from the text alone."""
-
-    def predict(self, texts: Sequence[str]) -> Floats:
-        """Shape [len(texts), 5], each row at least 0 and summing to 1; never raises for a str."""
-        ...

@@ -83,10 +83,11 @@ _DURATIONS = stems_of("l litre min mins minute minutes hour hours hr hrs h day d
 _REACH = 6
 """Words after a name in which its number is looked for."""
 
-_UNITS: Mapping[str, str] = {
-    "bpm": "heart_rate", "beat": "heart_rate", "breath": "respiration", "systolic": "systolic",
-    "mmhg": "systolic",
-}  # fmt: skip
+_UNITS: Mapping[str, Sign] = {
+    "beat": _BY_NAME["bpm"],
+    "mmhg": _BY_NAME["systolic"],
+    **{name: _BY_NAME[name] for name in ("bpm", "breath", "systolic")},
+}
 _DEGREES = stems_of("c f \u00b0 \u2103 degrees celsius fahrenheit")
 _SATURATIONS = stems_of("oxygen sat spo saturation saturating oximeter room ra")
 _PRESSURES = stems_of("bp pressure nibp mmhg")
@@ -223,7 +224,7 @@ def _by_what_follows(stems: Sequence[str], at: int) -> Iterator[tuple[str, float
     elif unit == "%" and _of_oxygen(stems[max(at - 4, 0) : at + 5]):
         yield from _within("saturation", value, 30, 100)
     elif unit in _UNITS and not _is_second(stems, at):
-        sign = next(sign for sign in SIGNS if sign.field == _UNITS[unit])
+        sign = _UNITS[unit]
         yield from _within(sign.field, value, max(sign.low, 6), sign.high)
     elif unit == "fever":
         yield from _within("temperature", _celsius(value), 37.5, 44)
