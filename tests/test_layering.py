@@ -20,6 +20,7 @@ LEVELS: tuple[tuple[str, ...], ...] = (
     ("simulate",),
     ("study",),
     ("report",),
+    ("web",),
     ("serve", "engine"),
     ("cli",),
     ("__main__",),
@@ -141,6 +142,7 @@ def test_the_core_reads_no_clock_and_throws_no_dice(path: Path) -> None:
         ("semsched.report.table", "from semsched.cli import main"),
         ("semsched.serve.app", "from semsched.engine.vllm import Engine"),
         ("semsched.engine.vllm", "from semsched.cli import main"),
+        ("semsched.web.client", "from semsched.engine import Generation"),
     ],
 )
 def test_a_wrong_import_is_found(module: str, line: str) -> None:

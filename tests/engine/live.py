@@ -12,9 +12,10 @@ import uvicorn
 from semsched.core.profile import load_profile
 from semsched.core.scheduling import Scheduling
 from semsched.engine import EmbeddedEngine, WallClock
+from semsched.engine.api import build_app
 from semsched.engine.completions import Service
 from semsched.engine.faults import FaultBox, Faults
-from semsched.engine.server import listen, server_of
+from semsched.web.server import listen, server_of
 
 ASK = {"messages": [{"role": "user", "content": "Why is the sky blue?"}], "ignore_eos": True}
 
@@ -48,7 +49,7 @@ async def serving(
     )
     service = Service(engine, FaultBox(faults), "A100_4B", seed=0, max_body_bytes=100_000)
     with listen("127.0.0.1", 0) as listener:
-        server = server_of(service, grace_time=2)
+        server = server_of(build_app(service), grace_time=2)
         serving = asyncio.create_task(server.serve(sockets=[listener]))
         while not server.started:
             await asyncio.sleep(0.005)

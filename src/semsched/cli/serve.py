@@ -22,8 +22,9 @@ BODY = {
 def engine(options: EngineOptions, scheduling: Scheduling, faults: Faults) -> None:
     """Serve until somebody stops it. Raises Failure for what cannot be used."""
     try:
+        from semsched.engine.api import build_app
         from semsched.engine.completions import Service
-        from semsched.engine.server import listen, server_of
+        from semsched.web.server import listen, server_of
     except ImportError as error:
         raise Failure(
             f"semsched engine needs {error.name}: pip install 'semsched[serve]'"
@@ -49,7 +50,7 @@ def engine(options: EngineOptions, scheduling: Scheduling, faults: Faults) -> No
     )
     with listener:
         print(curl(listener), flush=True)
-        server_of(service, options.grace_time).run(sockets=[listener])
+        server_of(build_app(service), options.grace_time).run(sockets=[listener])
 
 
 def curl(listener: socket.socket) -> str:

@@ -15,12 +15,12 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 import semsched
-from semsched.engine.client import read_all
 from semsched.engine.completions import Completions, Service
 from semsched.engine.dialect import Chat, Text
-from semsched.engine.failure import ApiError
 from semsched.engine.faults import Faults
 from semsched.engine.metrics import EngineCollector, registry_of
+from semsched.web.client import read_all
+from semsched.web.failure import ApiError
 
 
 def build_app(service: Service) -> Starlette:

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
-from semsched.engine.failure import ApiError
+from semsched.web.failure import ApiError
 
 Tokens = Annotated[int, Meta(ge=1, le=2**31 - 1)]
 

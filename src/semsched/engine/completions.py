@@ -8,13 +8,13 @@ from starlette.types import Receive, Scope, Send
 
 from semsched.engine.answers import Limits, draw_answer
 from semsched.engine.body import Body, read_body
-from semsched.engine.client import Client, GoneError, Header
 from semsched.engine.dialect import Dialect
 from semsched.engine.embedded import EmbeddedEngine
-from semsched.engine.failure import ApiError
 from semsched.engine.faults import Fault, FaultBox
 from semsched.engine.generation import Generation, Job, RefusedError
 from semsched.engine.wire import Wire, event
+from semsched.web.client import Client, GoneError
+from semsched.web.failure import ApiError, Header
 
 DEFAULT_MAX_TOKENS = 4096
 """Longest answer to a client that names no limit, if the engine can hold it."""
@@ -23,6 +23,9 @@ _EVENTS: list[Header] = [
     (b"content-type", b"text/event-stream; charset=utf-8"),
     (b"cache-control", b"no-cache"),
 ]
+
+_STATUS = {"context_length_exceeded": 400, "queue_full": 429, "shutting_down": 503}
+"""What a client is told when the engine refuses."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,11 +103,11 @@ class Completions:
         try:
             return Exchange(client, body, service.engine.submit(job), wire, fault)
         except RefusedError as error:
-            raise ApiError.refused(error) from None
+            raise ApiError(_STATUS[error.code], error.code, str(error)) from None
 
     async def _answer(self, exchange: Exchange) -> None:
         """Answer while somebody listens."""
-        watcher = asyncio.create_task(exchange.client.watch(exchange.generation))
+        watcher = asyncio.create_task(exchange.client.watch(exchange.generation.cancel))
         try:
             await (_stream if exchange.body.stream else _whole)(exchange)
         finally:

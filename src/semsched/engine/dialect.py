@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple, Protocol
 
 from semsched.engine.body import Body
-from semsched.engine.failure import ApiError
 from semsched.predict.chat import text_of
+from semsched.web.failure import ApiError
 from semsched.workload.texts import prompt_tokens
 
 

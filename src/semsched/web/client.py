@@ -3,14 +3,12 @@
 import asyncio
 import socket
 import struct
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from starlette.types import Receive, Scope, Send
 
-from semsched.engine.failure import ApiError
-from semsched.engine.generation import Generation
+from semsched.web.failure import ApiError, Header
 
-Header = tuple[bytes, bytes]
 JSON: Header = (b"content-type", b"application/json")
 
 _NO_LINGER = struct.pack("ii", 1, 0)
@@ -67,10 +65,10 @@ class Client:
 
     # --- the end -------------------------------------------------------------------------
 
-    async def watch(self, generation: Generation) -> None:
-        """Cancel the generation when the client leaves."""
+    async def watch(self, on_leave: Callable[[], None]) -> None:
+        """Call `on_leave` when the client leaves."""
         await self.leave()
-        generation.cancel()
+        on_leave()
 
     async def leave(self) -> None:
         """Wait until the client leaves."""
@@ -89,7 +87,7 @@ class Client:
     async def hang_up(self, reset: bool) -> None:
         """Close the connection as it is: reset, or after what was sent is delivered.
 
-        Needs semsched.engine.server's protocol; raises LookupError under another.
+        Needs semsched.web.server's protocol; raises LookupError under another.
         """
         transport: asyncio.Transport = self._scope["state"]["transport"]
         if reset:

@@ -1,12 +1,10 @@
-"""The engine's server: uvicorn, taught to hang up on purpose."""
+"""An HTTP server: uvicorn, taught to hang up on purpose."""
 
 import socket
 
 import uvicorn
+from starlette.types import ASGIApp
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
-
-from semsched.engine.api import build_app
-from semsched.engine.completions import Service
 
 
 class Protocol(HttpToolsProtocol):
@@ -24,13 +22,13 @@ def listen(host: str, port: int) -> socket.socket:
     return socket.create_server((host, port), family=family, backlog=2048)
 
 
-def server_of(service: Service, grace_time: int) -> uvicorn.Server:
-    """A server, to be run on a listening socket: `server.run(sockets=[...])`.
+def server_of(app: ASGIApp, grace_time: int) -> uvicorn.Server:
+    """A server of `app`, to be run on a listening socket: `server.run(sockets=[...])`.
 
     SIGINT and SIGTERM let requests under way finish, for `grace_time` seconds at most.
     """
     config = uvicorn.Config(
-        build_app(service),
+        app,
         http=Protocol,
         ws="none",
         lifespan="on",

@@ -1,0 +1,1 @@
+"""What HTTP servers share: the other end of a connection, failures in OpenAI's form, a server."""
