@@ -8,10 +8,11 @@ the same columns as arrays, a whole workload at once (`@columnwise`).
 import copy
 import importlib
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from semsched.errors import InputError
 from semsched.request import NUM_CLASSES, Rank, Request
@@ -69,10 +70,19 @@ def semantic(request: Request) -> Rank:
     return Rank(request.urgency, 0.0, 1.0)
 
 
-@columnwise
-def aging(request: Request) -> Rank:
-    """Semantic with a bound on waiting: each class gives the one above a fixed head start."""
-    return Rank(0.0, request.arrived_at + PATIENCE[request.urgency], 1.0)
+def aging_by(patience: Sequence[float] | NDArray[np.float64]) -> Callable[[Request], Rank]:
+    """The policy `aging` with other head starts (s, one per class)."""
+    head_start = np.asarray(patience, dtype=np.float64)
+
+    @columnwise
+    def aging(request: Request) -> Rank:
+        """Semantic with a bound on waiting: each class gives the one above a fixed head start."""
+        return Rank(0.0, request.arrived_at + head_start[request.urgency], 1.0)
+
+    return aging
+
+
+aging = aging_by(PATIENCE)
 
 
 @columnwise

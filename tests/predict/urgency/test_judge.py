@@ -384,4 +384,5 @@ def test_a_judge_raises_freely_and_lowers_by_one_class(
 ) -> None:
     chances = (0.6, 0.1, 0.1, 0.1, 0.1)
     verdict = judged(Verdict(urgency, "words", chances), digit)
-    assert verdict == Verdict(becomes, reason, chances)
+    source = "model" if digit is None else "judge"
+    assert verdict == Verdict(becomes, reason, chances, source=source)

@@ -5,6 +5,7 @@ import json
 import logging
 import os
 from collections import OrderedDict
+from dataclasses import replace
 from hashlib import blake2b
 from typing import Annotated, Any, Self
 
@@ -252,4 +253,4 @@ def judged(verdict: Verdict, digit: int | None) -> Verdict:
         says += f", lowered by one class only, from {verdict.urgency}"
     elif urgency != verdict.urgency:
         says += f" instead of {verdict.urgency}"
-    return verdict.moved(urgency, f"{verdict.reason}; {says}")
+    return replace(verdict.moved(urgency, f"{verdict.reason}; {says}"), source="judge")

@@ -28,10 +28,10 @@ def triage(
     _check("ceiling", ceiling)
     if claim is not None:
         _check("claim", claim)
-        return held(Verdict(claim, "claimed by the client"), ceiling)
+        return held(Verdict(claim, "claimed by the client", source="claim"), ceiling)
     rule = matching(rules, asked)
     if rule is not None:
-        return held(Verdict(rule.urgency, f"rule {rule.name!r}"), ceiling)
+        return held(Verdict(rule.urgency, f"rule {rule.name!r}", source="rule"), ceiling)
     return held(_classified(asked.text, classify), ceiling)
 
 
@@ -49,7 +49,7 @@ def _classified(text: str, classify: Callable[[str], Verdict]) -> Verdict:
     except Exception as error:  # noqa: BLE001 - a failure costs a request its place, not its life
         # The message of the error might quote the text.
         _log.warning("urgency model failed (%s); class %d", type(error).__name__, UNSURE)
-        return Verdict(UNSURE, "the model failed")
+        return Verdict(UNSURE, "the model failed", source="none")
 
 
 def _check(name: str, urgency: int) -> None:

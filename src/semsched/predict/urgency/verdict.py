@@ -1,12 +1,15 @@
 """What is said of a text: the class, why, how sure, and the words it rests on."""
 
 from dataclasses import dataclass, replace
-from typing import NamedTuple, Self
+from typing import Literal, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
+
+Source = Literal["claim", "rule", "model", "judge", "none"]
+"""Who decided: the client, the operator's rules, our model, a second model; none of them could."""
 
 UNSURE = 2
 """The class of what cannot be judged: neither ahead of the urgent nor behind the idle."""
@@ -38,6 +41,7 @@ class Verdict:
     reason: str
     probabilities: tuple[float, ...] | None = None
     evidence: tuple[Evidence, ...] = ()
+    source: Source = "model"
 
     def moved(self, urgency: int, reason: str) -> Self:
         """The same verdict with another class, and why."""

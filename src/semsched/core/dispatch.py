@@ -1,0 +1,256 @@
+"""Dispatcher: who waits in front of the engines, who goes to which, who is turned away.
+
+The whole life of a live request between its arrival and its end, as a pure state machine: it is
+told what happened and the time, and says what to do. Two dispatchers that are told the same do
+the same, which is how a recorded day can be replayed.
+"""
+
+import math
+from dataclasses import replace
+from heapq import nsmallest
+from typing import NamedTuple
+
+from semsched.core.cost import StepCost, remaining_time
+from semsched.core.lanes import Lanes, Place
+from semsched.core.ledger import Capacity, Ledger, Load
+from semsched.core.queue import WaitQueue
+from semsched.request import NUM_CLASSES, Rank, Request
+
+
+class Limits(NamedTuple):
+    """How much may wait, in all."""
+
+    max_waiting: int
+    max_waiting_bytes: int
+
+
+class Entry(NamedTuple):
+    """A request that asks to wait."""
+
+    request: Request
+    rank: Rank
+    num_bytes: int
+    """Memory that its body takes while it is here."""
+    expires_at: float
+    """When it gives up waiting (inf: never); a deadline of the request counts, too."""
+    weight: float = 1.0
+    """Share of its tenant among those of its class."""
+    max_waiting: int = 2**31 - 1
+    """Requests of its tenant that may wait, itself included."""
+
+
+class Answer(NamedTuple):
+    """What becomes of an offer: refused with a code, or in (code ''), at the cost of others."""
+
+    refused: str
+    shed: tuple[int, ...] = ()
+    """Requests that had to leave for it, each of a less urgent class."""
+
+
+class Assignment(NamedTuple):
+    """Send this request to that engine now."""
+
+    id: int
+    engine: str
+
+
+class Dispatcher:
+    """One queue in front of all engines. Every method costs O(log n) per request it moves."""
+
+    def __init__(self, cost: StepCost, limits: Limits) -> None:
+        self.limits = limits
+        self.ledger = Ledger()
+        self.lanes = Lanes()
+        self.seated: dict[int, str] = {}
+        """The engine of each request that was sent to one."""
+        self._cost = cost
+        self._entries: dict[int, Entry] = {}
+        self._bytes = [0] * NUM_CLASSES
+        self._avoid: dict[int, frozenset[str]] = {}
+        self._expiry: WaitQueue[int] = WaitQueue()
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def entry(self, id: int) -> Entry:
+        """What was offered; KeyError after its end."""
+        return self._entries[id]
+
+    # --- in ------------------------------------------------------------------------------
+
+    def offer(self, entry: Entry) -> Answer:
+        """Let a request wait if there is room, or if it can be made.
+
+        Where the queue is full the worst of strictly less urgent classes go, as many as needed;
+        a queue full of newsletters refuses no emergency.
+        """
+        request = entry.request
+        if self.lanes.num_of(request.tenant) >= entry.max_waiting:
+            return Answer("tenant_full")
+        if not self._can_fit(entry):
+            return Answer("queue_full")
+        shed: list[int] = []
+        while self._is_full(len(self.lanes), self.waiting_bytes + entry.num_bytes):
+            shed.append(self.lanes.worst())
+            self._leave(shed[-1])
+        self._entries[request.id] = entry
+        self._wait(entry)
+        return Answer("", tuple(shed))
+
+    def _can_fit(self, entry: Entry) -> bool:
+        """Whether it fits beside those who are at least as urgent."""
+        classes = range(entry.request.urgency + 1)
+        num_waiting = sum(self.lanes.num_in(urgency) for urgency in classes)
+        num_bytes = sum(self._bytes[urgency] for urgency in classes)
+        return not self._is_full(num_waiting, num_bytes + entry.num_bytes)
+
+    def _is_full(self, num_waiting: int, num_bytes: int) -> bool:
+        limits = self.limits
+        return num_waiting >= limits.max_waiting or num_bytes > limits.max_waiting_bytes
+
+    @property
+    def waiting_bytes(self) -> int:
+        """Memory that the bodies of those who wait take."""
+        return sum(self._bytes)
+
+    def _wait(self, entry: Entry) -> None:
+        request = entry.request
+        key = (*entry.rank.key(self._service_time(request)), request.arrived_at, request.id)
+        self.lanes.push(request.id, Place(request.urgency, request.tenant, key))
+        self._expiry.push(request.id, (min(entry.expires_at, request.deadline), request.id))
+        self._bytes[request.urgency] += entry.num_bytes
+
+    def _service_time(self, request: Request) -> float:
+        """Predicted seconds, alone on an engine."""
+        return remaining_time(
+            self._cost, request.prompt_tokens, 0, 0, request.predicted_output_tokens
+        )
+
+    # --- to an engine --------------------------------------------------------------------
+
+    def assign(self) -> list[Assignment]:
+        """Send to the engines whatever they have room for now, best first.
+
+        Who is next and finds no memory waits for it; nobody of its class or a less urgent one
+        passes. A class that finds no seat, because of a reserve, holds up no other.
+        """
+        assigned = []
+        while (id := self.lanes.next(self.ledger.classes_with_seat())) is not None:
+            entry = self._entries[id]
+            load = self._load(entry.request)
+            engine = self.ledger.choose(load, self._avoid.get(id, frozenset()))
+            if engine is None:
+                break
+            self._seat(entry, load, engine)
+            assigned.append(Assignment(id, engine))
+        return assigned
+
+    def _load(self, request: Request) -> Load:
+        longest = max(request.predicted_output_tokens, 1)
+        kv_tokens = request.prompt_tokens + min(longest, request.max_output_tokens)
+        return Load(request.urgency, kv_tokens, self._service_time(request))
+
+    def _seat(self, entry: Entry, load: Load, engine: str) -> None:
+        id = entry.request.id
+        self._unqueue(entry)
+        self.lanes.serve(id, load.work / entry.weight)
+        self.ledger[engine].add(id, load)
+        self.seated[id] = engine
+
+    def _unqueue(self, entry: Entry) -> None:
+        self._expiry.remove(entry.request.id)
+        self._bytes[entry.request.urgency] -= entry.num_bytes
+
+    # --- back ----------------------------------------------------------------------------
+
+    def retry(self, id: int) -> None:
+        """The engine failed it before the first byte: it waits again, where it stood.
+
+        It goes back there only if no other engine takes requests. It keeps its place even in a
+        full queue: it was let in.
+        """
+        entry, engine = self._entries[id], self.seated.pop(id)
+        load = self.ledger[engine].loads[id]
+        self.ledger[engine].remove(id)
+        self.lanes.charge(load.urgency, entry.request.tenant, -load.work / entry.weight)
+        self._avoid[id] = self._avoid.get(id, frozenset()) | {engine}
+        self._wait(entry)
+
+    def end(self, id: int, output_tokens: int) -> None:
+        """It is over, wherever it stood; `output_tokens` came out of it.
+
+        The tenant is charged for what it used, not for what was predicted.
+        """
+        entry = self._entries[id]
+        engine = self.seated.pop(id, None)
+        if engine is None:
+            self._leave(id)
+            return
+        request, load = entry.request, self.ledger[engine].loads[id]
+        self.ledger[engine].remove(id)
+        used = remaining_time(self._cost, request.prompt_tokens, 0, 0, output_tokens)
+        self.lanes.charge(load.urgency, request.tenant, (used - load.work) / entry.weight)
+        self._forget(id)
+
+    def expire(self, now: float) -> list[int]:
+        """Let go of all whose time to wait is over, and say who they are."""
+        expired = []
+        while self.next_expiry() <= now:
+            expired.append(self._expiry.best())
+            self._leave(expired[-1])
+        return expired
+
+    def next_expiry(self) -> float:
+        """When the next one gives up, unless it is served before; inf if nobody will."""
+        if not self._expiry:
+            return math.inf
+        at: float = self._expiry.key(self._expiry.best())[0]
+        return at
+
+    def rerank(self, id: int, urgency: int, rank: Rank) -> bool:
+        """Give a waiting request another class and rank; False if it does not wait."""
+        if id not in self.lanes:
+            return False
+        entry = self._entries[id]
+        self.lanes.remove(id)
+        self._unqueue(entry)
+        changed = entry._replace(request=replace(entry.request, urgency=urgency), rank=rank)
+        self._entries[id] = changed
+        self._wait(changed)
+        return True
+
+    def _leave(self, id: int) -> None:
+        self._unqueue(self._entries[id])
+        self.lanes.remove(id)
+        self._forget(id)
+
+    def _forget(self, id: int) -> None:
+        del self._entries[id]
+        self._avoid.pop(id, None)
+
+    # --- engines -------------------------------------------------------------------------
+
+    def open_engine(self, name: str, capacity: Capacity) -> None:
+        """An engine takes requests, within this capacity from now on."""
+        self.ledger.open(name, capacity)
+
+    def close_engine(self, name: str) -> None:
+        """An engine takes nothing new; what it was given goes on."""
+        self.ledger.close(name)
+
+    def set_limits(self, limits: Limits) -> None:
+        """From now on these; who waits already stays."""
+        self.limits = limits
+
+    def bytes_in(self, urgency: int) -> int:
+        """Memory that the bodies of a class take while they wait."""
+        return self._bytes[urgency]
+
+    def first_of(self, urgency: int) -> Request | None:
+        """Of those of a class who wait, the first to come; None if nobody does."""
+        first = self.lanes.first_of(urgency)
+        return None if first is None else self._entries[first].request
+
+    def in_order(self, num: int) -> list[int]:
+        """The first `num` of those who wait, by class and rank, whoever's turn it is."""
+        return nsmallest(num, self.lanes, key=lambda id: self.lanes[id].key)

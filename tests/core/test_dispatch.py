@@ -1,0 +1,278 @@
+"""Dispatcher: the life of requests between arrival and end, told step by step."""
+
+import math
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from semsched.core.cost import StepCost
+from semsched.core.dispatch import Answer, Assignment, Dispatcher, Entry, Limits
+from semsched.core.ledger import Capacity
+from semsched.policy import fcfs, semantic
+from semsched.request import Request
+
+COST = StepCost(False, 0.0, 0.001, 0.0, 0.01, 0.0, 0.0, 0.0)
+"""A millisecond per prompt token, ten per output token."""
+
+ROOMY = Limits(max_waiting=100, max_waiting_bytes=10_000)
+
+
+def entry(
+    id: int,
+    urgency: int = 2,
+    *,
+    tenant: str = "",
+    prompt: int = 10,
+    output: int = 10,
+    num_bytes: int = 1,
+    expires_at: float = math.inf,
+    max_waiting: int = 1000,
+) -> Entry:
+    request = Request(id, float(id), prompt, urgency, output, 4 * output, tenant)
+    return Entry(request, semantic(request), num_bytes, expires_at, max_waiting=max_waiting)
+
+
+def dispatcher(limits: Limits = ROOMY, **engines: Capacity) -> Dispatcher:
+    made = Dispatcher(COST, limits)
+    for name, capacity in engines.items():
+        made.open_engine(name, capacity)
+    return made
+
+
+def offered(made: Dispatcher, *entries: Entry) -> Dispatcher:
+    for each in entries:
+        assert made.offer(each) == Answer("")
+    return made
+
+
+def ids(assignments: list[Assignment]) -> list[int]:
+    return [each.id for each in assignments]
+
+
+# --- order and seats -----------------------------------------------------------------------------
+
+
+def test_the_urgent_and_the_short_go_first_as_far_as_seats_go() -> None:
+    made = dispatcher(a=Capacity(seats=2))
+    offered(made, entry(0, 3), entry(1, 1, output=50), entry(2, 1), entry(3, 0))
+    assert ids(made.assign()) == [3, 2]
+    assert made.assign() == []
+    made.end(3, 10)
+    assert ids(made.assign()) == [1]
+
+
+def test_engines_share_by_predicted_work() -> None:
+    made = dispatcher(a=Capacity(seats=9), b=Capacity(seats=9))
+    offered(made, entry(0, output=100), entry(1, output=10), entry(2, output=10))
+    assert made.assign() == [Assignment(1, "a"), Assignment(2, "b"), Assignment(0, "a")]
+
+
+def test_a_reserve_holds_nobody_up_but_those_it_is_kept_from() -> None:
+    made = dispatcher(a=Capacity(seats=1, reserve=1))
+    first_come = entry(0, 4)._replace(rank=fcfs(entry(0).request))
+    offered(made, first_come, entry(1, 1)._replace(rank=fcfs(entry(1).request)))
+    assert ids(made.assign()) == [1]
+
+
+def test_who_is_next_and_finds_no_memory_is_not_passed() -> None:
+    made = dispatcher(a=Capacity(seats=9, kv_tokens=100))
+    offered(made, entry(0, prompt=50))
+    made.assign()
+    offered(made, entry(1, 1, prompt=80), entry(2, 3, prompt=1, output=1))
+    assert made.assign() == []
+    made.end(0, 10)
+    assert ids(made.assign()) == [1, 2]
+
+
+# --- limits --------------------------------------------------------------------------------------
+
+
+def test_a_full_queue_refuses_equals_and_makes_room_for_the_more_urgent() -> None:
+    made = dispatcher(Limits(2, 100))
+    offered(made, entry(0, 4), entry(1, 4, output=99))
+    assert made.offer(entry(2, 4)) == Answer("queue_full")
+    assert made.offer(entry(3, 0)) == Answer("", shed=(1,))
+    assert sorted(made.lanes) == [0, 3]
+
+
+def test_bytes_are_bounded_and_nobody_is_shed_in_vain() -> None:
+    made = dispatcher(Limits(100, 100))
+    offered(made, entry(0, 4, num_bytes=30), entry(1, 3, num_bytes=30), entry(2, 0, num_bytes=40))
+    assert made.offer(entry(3, 2, num_bytes=61)) == Answer("queue_full")
+    assert made.waiting_bytes == 100
+    assert made.offer(entry(4, 2, num_bytes=50)) == Answer("", shed=(0, 1))
+    assert made.waiting_bytes == 90
+    assert made.offer(entry(5, 0, num_bytes=101)) == Answer("queue_full")
+
+
+def test_a_tenant_has_its_own_limit() -> None:
+    made = dispatcher()
+    offered(made, entry(0, tenant="a", max_waiting=1), entry(1, tenant="b", max_waiting=1))
+    assert made.offer(entry(2, 0, tenant="a", max_waiting=1)) == Answer("tenant_full")
+
+
+# --- time ----------------------------------------------------------------------------------------
+
+
+def test_waiting_ends_at_its_time_or_at_the_deadline() -> None:
+    made = dispatcher(a=Capacity(seats=1))
+    late = entry(2)
+    late = late._replace(request=replace(late.request, deadline=3.0))
+    offered(made, entry(0), entry(1, expires_at=5.0), late)
+    made.assign()
+    assert made.next_expiry() == 3.0
+    assert made.expire(2.9) == []
+    assert made.expire(9.0) == [2, 1]
+    assert made.next_expiry() == math.inf
+    assert len(made) == 1, "who has a seat keeps it"
+
+
+# --- back ----------------------------------------------------------------------------------------
+
+
+def test_a_retry_keeps_its_place_and_goes_elsewhere() -> None:
+    made = dispatcher(Limits(1, 100), a=Capacity(seats=1), b=Capacity(seats=1))
+    offered(made, entry(0, 1))
+    assert made.assign() == [Assignment(0, "a")]
+    offered(made, entry(1, 3))
+    made.retry(0)
+    assert made.assign() == [Assignment(0, "b"), Assignment(1, "a")]
+    made.retry(0)
+    assert made.assign() == [Assignment(0, "b")], "both failed it, and a has no seat"
+
+
+def test_what_was_used_is_charged_not_what_was_predicted() -> None:
+    made = dispatcher(a=Capacity(seats=1))
+    liar, honest = entry(0, tenant="liar", output=1), entry(1, tenant="honest", output=50)
+    offered(made, liar, honest)
+    assert ids(made.assign()) == [1], "by name, nobody had anything yet"
+    made.end(1, 50)
+    assert ids(made.assign()) == [0]
+    made.end(0, 4000)
+    offered(made, entry(2, tenant="liar", output=1), entry(3, tenant="honest", output=50))
+    assert ids(made.assign()) == [3]
+
+
+def test_a_retry_is_not_charged() -> None:
+    made = dispatcher(a=Capacity(seats=1), b=Capacity(seats=1))
+    offered(made, entry(0, tenant="z", output=1000))
+    made.assign()
+    made.retry(0)
+    made.end(0, 0)
+    offered(made, entry(1, tenant="y"), entry(2, tenant="z"), entry(3, tenant="y"))
+    assert ids(made.assign()) == [1, 2]
+
+
+def test_a_new_class_moves_a_waiting_request() -> None:
+    made = dispatcher()
+    offered(made, entry(0, 3), entry(1, 2))
+    assert made.in_order(9) == [1, 0]
+    raised = replace(made.entry(0).request, urgency=0)
+    assert made.rerank(0, 0, semantic(raised))
+    assert made.in_order(1) == [0]
+    made.open_engine("a", Capacity(seats=1))
+    made.assign()
+    assert not made.rerank(0, 4, semantic(raised)), "it has a seat"
+
+
+def test_an_engine_that_leaves_finishes_what_it_has() -> None:
+    made = dispatcher(a=Capacity(seats=2))
+    offered(made, entry(0))
+    made.assign()
+    made.close_engine("a")
+    offered(made, entry(1))
+    assert made.assign() == []
+    made.end(0, 5)
+    assert len(made) == 1
+
+
+# --- everything at once --------------------------------------------------------------------------
+
+STEP = st.tuples(
+    st.sampled_from(["offer", "offer", "offer", "end", "retry", "open", "close", "expire", "move"]),
+    st.integers(0, 4),
+    st.integers(0, 99),
+)
+
+
+@given(st.lists(STEP, max_size=80), st.booleans())
+def test_nobody_is_lost_and_no_seat_stays_empty(
+    steps: list[tuple[str, int, int]], preempts: bool
+) -> None:
+    made = dispatcher(Limits(6, 60), a=Capacity(2, 120, 1, preempts), b=Capacity(1))
+    there: set[int] = set()
+    for id, (what, urgency, value) in enumerate(steps):
+        each = entry(
+            id,
+            urgency,
+            tenant="abc"[value % 3],
+            prompt=1 + value,
+            num_bytes=value % 30,
+            expires_at=id + value / 4,
+        )
+        there ^= step(made, what, each, value, there)
+        made.assign()
+        check(made, there)
+    for id in sorted(there):
+        made.end(id, 3)
+    assert len(made) == 0
+    assert made.waiting_bytes == 0
+    assert not made.seated
+
+
+def step(made: Dispatcher, what: str, each: Entry, value: int, there: set[int]) -> set[int]:
+    """Do one thing; who came or left by it."""
+    request = each.request
+    if what == "offer":
+        answer = made.offer(each)
+        return set(answer.shed) | (set() if answer.refused else {request.id})
+    if what == "expire":
+        return set(made.expire(float(request.id)))
+    if what in ("open", "close"):
+        name = "ab"[value % 2]
+        if what == "open":
+            made.open_engine(name, Capacity(1 + value % 3))
+        else:
+            made.close_engine(name)
+    elif there:
+        chosen = sorted(there)[value % len(there)]
+        if what == "end":
+            made.end(chosen, value)
+            return {chosen}
+        if what == "retry" and chosen in made.seated:
+            made.retry(chosen)
+        if what == "move":
+            made.rerank(chosen, request.urgency, semantic(request))
+    return set()
+
+
+def check(made: Dispatcher, there: set[int]) -> None:
+    waiting, seated = set(made.lanes), set(made.seated)
+    assert not waiting & seated
+    assert waiting | seated == there
+    assert len(made) == len(there)
+    assert made.waiting_bytes == sum(made.entry(id).num_bytes for id in waiting)
+    for name in ("a", "b"):
+        page = made.ledger[name]
+        assert sorted(page.loads) == sorted(id for id in seated if made.seated[id] == name)
+    next_up = made.lanes.next(made.ledger.classes_with_seat())
+    if next_up is not None:  # it waits for memory, or for an engine that has not failed it
+        load = made._load(made.entry(next_up).request)
+        assert made.ledger.choose(load, made._avoid.get(next_up, frozenset())) is None
+
+
+def test_a_move_to_the_same_place_changes_nothing() -> None:
+    made = dispatcher()
+    offered(made, entry(0, 3), entry(1, 3))
+    before = made.in_order(9)
+    assert made.rerank(0, 3, made.entry(0).rank)
+    assert made.in_order(9) == before
+
+
+@pytest.mark.parametrize("act", ["retry", "end"])
+def test_who_is_not_there_cannot_be_moved(act: str) -> None:
+    made = dispatcher()
+    with pytest.raises(KeyError):
+        made.retry(5) if act == "retry" else made.end(5, 1)
