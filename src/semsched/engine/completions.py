@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from starlette.types import Receive, Scope, Send
 
-from semsched.engine.answers import Limits, draw_answer
+from semsched.engine.answers import LengthLimits, draw_answer
 from semsched.engine.body import Body, read_body
 from semsched.engine.dialect import Dialect
 from semsched.engine.embedded import EmbeddedEngine
@@ -15,6 +15,7 @@ from semsched.engine.generation import Generation, Job, RefusedError
 from semsched.engine.wire import Wire, event
 from semsched.web.client import Client, GoneError
 from semsched.web.failure import ApiError, Header
+from semsched.web.limits import Limits
 
 DEFAULT_MAX_TOKENS = 4096
 """Longest answer to a client that names no limit, if the engine can hold it."""
@@ -37,7 +38,7 @@ class Service:
     model: str
     """The name that is listed; any other is answered, too."""
     seed: int
-    max_body_bytes: int
+    limits: Limits
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +63,7 @@ class Completions:
         """Answer one request."""
         client = Client(scope, receive, send)
         try:
-            content = await client.body(self._service.max_body_bytes)
+            content = await client.body(self._service.limits)
             await self._meet(client, content, self._service.faults.next())
         except ApiError as error:
             await client.answer(error.status, error.body, error.headers)
@@ -85,7 +86,7 @@ class Completions:
         body, service = read_body(content), self._service
         prompt = self._dialect.prompt(body)
         room = max(service.engine.profile.kv_tokens - prompt.num_tokens, 1)
-        limits = Limits(
+        limits = LengthLimits(
             body.limit or max(min(DEFAULT_MAX_TOKENS, room), body.min_tokens),
             body.min_tokens,
             body.ignore_eos,
