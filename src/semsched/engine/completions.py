@@ -9,6 +9,7 @@ from starlette.types import Receive, Scope, Send
 from semsched.engine.answers import LengthLimits, draw_answer
 from semsched.engine.body import Body, read_body
 from semsched.engine.dialect import Dialect
+from semsched.engine.dice import uniform
 from semsched.engine.embedded import EmbeddedEngine
 from semsched.engine.faults import Fault, FaultBox
 from semsched.engine.generation import Generation, Job, RefusedError
@@ -26,7 +27,6 @@ _EVENTS: list[Header] = [
 ]
 
 _STATUS = {"context_length_exceeded": 400, "queue_full": 429, "shutting_down": 503}
-"""What a client is told when the engine refuses."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +104,15 @@ class Completions:
         try:
             return Exchange(client, body, service.engine.submit(job), wire, fault)
         except RefusedError as error:
-            raise ApiError(_STATUS[error.code], error.code, str(error)) from None
+            raise self._refusal(error) from None
+
+    def _refusal(self, error: RefusedError) -> ApiError:
+        """What the client is told when the engine refuses."""
+        retry_after, engine = None, self._service.engine
+        if error.code == "queue_full":
+            luck = uniform("retry", self._service.seed, engine.stats.refused)
+            retry_after = engine.retry_after(luck)
+        return ApiError(_STATUS[error.code], error.code, str(error), retry_after=retry_after)
 
     async def _answer(self, exchange: Exchange) -> None:
         """Answer while somebody listens."""
