@@ -15,6 +15,7 @@ from semsched.engine import EmbeddedEngine, WallClock
 from semsched.engine.api import build_app
 from semsched.engine.completions import Service
 from semsched.engine.faults import FaultBox, Faults
+from semsched.web.limits import Limits
 from semsched.web.server import listen, server_of
 
 ASK = {"messages": [{"role": "user", "content": "Why is the sky blue?"}], "ignore_eos": True}
@@ -47,9 +48,10 @@ async def serving(
         clock=WallClock(speed),
         max_num_waiting=max_num_waiting,
     )
-    service = Service(engine, FaultBox(faults), "A100_4B", seed=0, max_body_bytes=100_000)
+    limits = Limits(max_body_bytes=100_000)
+    service = Service(engine, FaultBox(faults), "A100_4B", seed=0, limits=limits)
     with listen("127.0.0.1", 0) as listener:
-        server = server_of(build_app(service), grace_time=2)
+        server = server_of(build_app(service), limits, grace_time=2)
         serving = asyncio.create_task(server.serve(sockets=[listener]))
         while not server.started:
             await asyncio.sleep(0.005)

@@ -3,12 +3,12 @@ import math
 import numpy as np
 import pytest
 
-from semsched.engine.answers import WORDS, Limits, draw_answer
+from semsched.engine.answers import WORDS, LengthLimits, draw_answer
 from semsched.engine.dice import throw, uniform
 from semsched.predict.length import prior_lengths
 
 PROMPT = "Explain how a bill becomes a law"
-FREE = Limits(1_000_000)
+FREE = LengthLimits(1_000_000)
 
 
 def test_the_same_prompt_and_seed_give_the_same_answer() -> None:
@@ -27,14 +27,14 @@ def test_lengths_are_what_the_prior_believes() -> None:
 @pytest.mark.parametrize(
     ("limits", "num_tokens", "reason"),
     [
-        (Limits(5), 5, "length"),
-        (Limits(5, ignore_eos=True), 5, "length"),
-        (Limits(9000, ignore_eos=True), 9000, "length"),
-        (Limits(9000, 8000), 8000, "stop"),
-        (Limits(1), 1, "length"),
+        (LengthLimits(5), 5, "length"),
+        (LengthLimits(5, ignore_eos=True), 5, "length"),
+        (LengthLimits(9000, ignore_eos=True), 9000, "length"),
+        (LengthLimits(9000, 8000), 8000, "stop"),
+        (LengthLimits(1), 1, "length"),
     ],
 )
-def test_limits_are_kept(limits: Limits, num_tokens: int, reason: str) -> None:
+def test_limits_are_kept(limits: LengthLimits, num_tokens: int, reason: str) -> None:
     answer = draw_answer(PROMPT, limits, 0)
     assert (answer.num_tokens, answer.reason) == (num_tokens, reason)
 

@@ -6,6 +6,7 @@ import aiohttp
 import openai
 import pytest
 
+from semsched.engine import Job
 from tests.engine.live import ASK, Live, live, read_events
 
 CHAT = "/v1/chat/completions"
@@ -166,6 +167,23 @@ def test_a_full_queue_says_when_to_come_again() -> None:
         assert (await refused.json())["error"]["code"] == "queue_full"
 
     live(scene, max_num_seqs=1, max_num_waiting=2, speed=10)
+
+
+def test_how_fast_the_queue_drains_decides() -> None:
+    """One of eight leaves within a second or so: the eight that wait need some eight seconds."""
+
+    async def scene(live: Live) -> None:
+        job = Job(4, 4000, 4000)
+        await live.engine.submit(job).more(0)
+        waiting = [live.engine.submit(job) for _ in range(8)]
+        await asyncio.sleep(1)
+        waiting[0].cancel()
+        live.engine.submit(job)
+        async with live.http.post(CHAT, json=ASK) as response:
+            assert response.status == 429
+            assert 0.8 * 8000 < int(response.headers["retry-after-ms"]) < 1.2 * 8 * 2000
+
+    live(scene, max_num_seqs=1, max_num_waiting=8, speed=1)
 
 
 # --- order, cancellation, end ------------------------------------------------------------------

@@ -300,6 +300,15 @@ def test_an_engine_that_dies_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
 # --- books -------------------------------------------------------------------------------------
 
 
+def test_books_that_do_not_balance_are_no_secret() -> None:
+    async def scene(_: VirtualClock, engine: EmbeddedEngine) -> None:
+        engine.submit(Job(4, 2, 2))
+        engine.stats.submitted += 1
+
+    with pytest.raises(RuntimeError, match=r"^2 requests came, but 0 refused, .* make 1$"):
+        in_virtual_time(scene)
+
+
 @settings(max_examples=25, deadline=None)
 @given(engines(), schedulings(), st.integers(0, 2**32 - 1))
 def test_nobody_is_lost(profile: EngineProfile, scheduling: Scheduling, seed: int) -> None:

@@ -6,6 +6,9 @@ from starlette.types import Message
 
 from semsched.web.client import Client, GoneError, read_all
 from semsched.web.failure import ApiError
+from semsched.web.limits import Limits
+
+BOUNDS = Limits(max_body_bytes=3, body_time=0.05)
 
 
 class Wire:
@@ -28,19 +31,32 @@ def part(body: bytes, more: bool) -> Message:
 
 def test_a_body_comes_in_parts() -> None:
     wire = Wire(part(b"ab", True), part(b"", True), part(b"c", False))
-    assert asyncio.run(read_all(wire.receive, 3)) == b"abc"
+    assert asyncio.run(read_all(wire.receive, BOUNDS)) == b"abc"
 
 
 def test_a_body_is_bounded_before_it_is_whole() -> None:
     wire = Wire(part(b"ab", True), part(b"cd", True))
     with pytest.raises(ApiError, match="more than 3 bytes") as caught:
-        asyncio.run(read_all(wire.receive, 3))
+        asyncio.run(read_all(wire.receive, BOUNDS))
     assert (caught.value.status, caught.value.code) == (413, "request_too_large")
+
+
+def test_a_body_is_not_waited_for_for_ever() -> None:
+    parts = iter([part(b"a", True)])
+
+    async def receive() -> Message:
+        if (message := next(parts, None)) is None:
+            await asyncio.Event().wait()
+        return message or {}
+
+    with pytest.raises(ApiError, match="took longer than") as caught:
+        asyncio.run(read_all(receive, BOUNDS))
+    assert (caught.value.status, caught.value.code) == (408, "body_timeout")
 
 
 def test_who_leaves_within_a_body_is_gone() -> None:
     with pytest.raises(GoneError):
-        asyncio.run(read_all(Wire(part(b"ab", True)).receive, 3))
+        asyncio.run(read_all(Wire(part(b"ab", True)).receive, BOUNDS))
 
 
 def test_an_answer_has_its_length() -> None:

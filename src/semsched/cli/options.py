@@ -8,6 +8,7 @@ from pydantic import BeforeValidator, Field, model_validator
 from semsched.engine.embedded import MAX_NUM_WAITING
 from semsched.policy import POLICIES
 from semsched.study.settings import DEFAULT_PROFILE, Profile, Settings, split_items
+from semsched.web.limits import Limits
 
 
 class OutputOptions(Settings):
@@ -43,7 +44,7 @@ class EngineOptions(Settings):
     ] = MAX_NUM_WAITING
     max_body_bytes: Annotated[
         int, Field(gt=0, description="Size of a request; larger ones are refused.")
-    ] = 4 * 2**20
+    ] = Limits().max_body_bytes
     grace_time: Annotated[
         int, Field(ge=0, description="Seconds to finish what is under way when told to stop.")
     ] = 30

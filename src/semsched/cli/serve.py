@@ -24,6 +24,7 @@ def engine(options: EngineOptions, scheduling: Scheduling, faults: Faults) -> No
     try:
         from semsched.engine.api import build_app
         from semsched.engine.completions import Service
+        from semsched.web.limits import Limits
         from semsched.web.server import listen, server_of
     except ImportError as error:
         raise Failure(
@@ -46,11 +47,11 @@ def engine(options: EngineOptions, scheduling: Scheduling, faults: Faults) -> No
         faults=FaultBox(faults),
         model=profile.name,
         seed=options.seed,
-        max_body_bytes=options.max_body_bytes,
+        limits=Limits(max_body_bytes=options.max_body_bytes),
     )
     with listener:
         print(curl(listener), flush=True)
-        server_of(build_app(service), options.grace_time).run(sockets=[listener])
+        server_of(build_app(service), service.limits, options.grace_time).run(sockets=[listener])
 
 
 def curl(listener: socket.socket) -> str:

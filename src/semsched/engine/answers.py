@@ -25,7 +25,7 @@ WORDS = (
 _NORMAL = NormalDist()
 
 
-class Limits(NamedTuple):
+class LengthLimits(NamedTuple):
     """What the client says of the answer's length: 0 <= min_tokens <= max_tokens, in tokens."""
 
     max_tokens: int
@@ -51,7 +51,7 @@ class Answer(NamedTuple):
         return "".join(f" {WORDS[self.word(token)]}" for token in range(num_tokens))
 
 
-def draw_answer(prompt: str, limits: Limits, seed: int) -> Answer:
+def draw_answer(prompt: str, limits: LengthLimits, seed: int) -> Answer:
     """The answer to `prompt`, at least one token long."""
     wanted = limits.max_tokens if limits.ignore_eos else _natural_length(prompt, seed)
     num_tokens = max(min(max(wanted, limits.min_tokens), limits.max_tokens), 1)

@@ -85,7 +85,7 @@ class Pages:
 
     async def set_faults(self, request: Request) -> Response:
         """Set all of them at once: what is not named is off."""
-        content = await read_all(request.receive, self._service.max_body_bytes)
+        content = await read_all(request.receive, self._service.limits)
         try:
             self._service.faults.set(Faults.model_validate_json(content))
         except ValidationError as error:

@@ -6,15 +6,17 @@ from dataclasses import dataclass
 
 from starlette.types import Receive, Scope, Send
 
-from semsched.engine.answers import Limits, draw_answer
+from semsched.engine.answers import LengthLimits, draw_answer
 from semsched.engine.body import Body, read_body
 from semsched.engine.dialect import Dialect
+from semsched.engine.dice import uniform
 from semsched.engine.embedded import EmbeddedEngine
 from semsched.engine.faults import Fault, FaultBox
 from semsched.engine.generation import Generation, Job, RefusedError
 from semsched.engine.wire import Wire, event
 from semsched.web.client import Client, GoneError
 from semsched.web.failure import ApiError, Header
+from semsched.web.limits import Limits
 
 DEFAULT_MAX_TOKENS = 4096
 """Longest answer to a client that names no limit, if the engine can hold it."""
@@ -25,7 +27,6 @@ _EVENTS: list[Header] = [
 ]
 
 _STATUS = {"context_length_exceeded": 400, "queue_full": 429, "shutting_down": 503}
-"""What a client is told when the engine refuses."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +38,7 @@ class Service:
     model: str
     """The name that is listed; any other is answered, too."""
     seed: int
-    max_body_bytes: int
+    limits: Limits
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +63,7 @@ class Completions:
         """Answer one request."""
         client = Client(scope, receive, send)
         try:
-            content = await client.body(self._service.max_body_bytes)
+            content = await client.body(self._service.limits)
             await self._meet(client, content, self._service.faults.next())
         except ApiError as error:
             await client.answer(error.status, error.body, error.headers)
@@ -85,7 +86,7 @@ class Completions:
         body, service = read_body(content), self._service
         prompt = self._dialect.prompt(body)
         room = max(service.engine.profile.kv_tokens - prompt.num_tokens, 1)
-        limits = Limits(
+        limits = LengthLimits(
             body.limit or max(min(DEFAULT_MAX_TOKENS, room), body.min_tokens),
             body.min_tokens,
             body.ignore_eos,
@@ -103,7 +104,15 @@ class Completions:
         try:
             return Exchange(client, body, service.engine.submit(job), wire, fault)
         except RefusedError as error:
-            raise ApiError(_STATUS[error.code], error.code, str(error)) from None
+            raise self._refusal(error) from None
+
+    def _refusal(self, error: RefusedError) -> ApiError:
+        """What the client is told when the engine refuses."""
+        retry_after, engine = None, self._service.engine
+        if error.code == "queue_full":
+            luck = uniform("retry", self._service.seed, engine.stats.refused)
+            retry_after = engine.retry_after(luck)
+        return ApiError(_STATUS[error.code], error.code, str(error), retry_after=retry_after)
 
     async def _answer(self, exchange: Exchange) -> None:
         """Answer while somebody listens."""

@@ -60,13 +60,17 @@ class EmbeddedEngine:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        """Stop; what is unfinished fails. Raises what the engine died of, if it did."""
+        """Stop; what is unfinished fails.
+
+        Raises what the engine died of, if it did, or RuntimeError if its books do not balance.
+        """
         if self._task is not None and not self._task.done():
             self._task.cancel()
         if self._task is not None:
             await asyncio.gather(self._task, return_exceptions=True)
             if not self._task.cancelled() and (error := self._task.exception()):
                 raise error
+        self.stats.check(self.num_there)
 
     # --- what clients do -----------------------------------------------------------------
 
@@ -95,6 +99,10 @@ class EmbeddedEngine:
         """Seats lost to a better request, so far."""
         return self.stats.num_preemptions + sum(s.num_preemptions for s in self._generations)
 
+    def retry_after(self, luck: float) -> float:
+        """Seconds of its clients after which to come again; `luck` in [0, 1) spreads them."""
+        return self.stats.retry_after(self.num_waiting, self.clock.now(), luck)
+
     def submit(self, job: Job) -> Generation:
         """Take a job on; its tokens come out of the generation.
 
@@ -109,6 +117,8 @@ class EmbeddedEngine:
         except RefusedError:
             self.stats.refused += 1
             raise
+        if not self.num_waiting:
+            self.stats.wait(arrived_at)
         generation = Generation(job, request, self._cancel)
         self._arriving[generation] = None
         self._woken.set()

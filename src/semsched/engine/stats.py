@@ -3,6 +3,7 @@
 from bisect import bisect_left
 from collections.abc import Sequence
 
+from semsched.core.drain import DrainRate
 from semsched.engine.generation import Generation, Outcome
 
 TTFT_BOUNDS = (
@@ -53,6 +54,24 @@ class Stats:
         self.inter_token_latency = Histogram(ITL_BOUNDS)
         self.e2e_latency = Histogram(LATENCY_BOUNDS)
         self.queue_time = Histogram(LATENCY_BOUNDS)
+        self.drain = DrainRate()
+
+    def check(self, num_there: int) -> None:
+        """Raise RuntimeError if a request was lost or counted twice."""
+        accounted = self.refused + sum(self.ended.values()) + num_there
+        if self.submitted != accounted:
+            raise RuntimeError(
+                f"{self.submitted} requests came, but {self.refused} refused, {self.ended} and "
+                f"{num_there} there make {accounted}"
+            )
+
+    def wait(self, now: float) -> None:
+        """One waits, the only one."""
+        self.drain.begin(now / self._speed)
+
+    def retry_after(self, num_waiting: int, now: float, luck: float) -> float:
+        """See DrainRate."""
+        return self.drain.retry_after(num_waiting, now / self._speed, luck)
 
     def start(self, generation: Generation, now: float) -> None:
         """It got a seat for the first time."""
@@ -75,6 +94,7 @@ class Stats:
         """It ended."""
         generation.outcome, generation.ended_at = outcome, now
         self.ended[outcome] += 1
+        self.drain.ended(now / self._speed)
         if outcome == "finished":
             self.at_limit += generation.emitted == generation.request.max_output_tokens
             self.e2e_latency.observe((now - generation.request.arrived_at) / self._speed)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from starlette.types import Receive, Scope, Send
 
 from semsched.web.failure import ApiError, Header
+from semsched.web.limits import Limits
 
 JSON: Header = (b"content-type", b"application/json")
 
@@ -19,8 +20,17 @@ class GoneError(Exception):
     """The client has left; there is nobody to answer."""
 
 
-async def read_all(receive: Receive, max_bytes: int) -> bytes:
-    """A request's body; raises ApiError (413) or GoneError."""
+async def read_all(receive: Receive, limits: Limits) -> bytes:
+    """A request's body; raises ApiError (408, 413) or GoneError."""
+    try:
+        async with asyncio.timeout(limits.body_time):
+            return await _read(receive, limits.max_body_bytes)
+    except TimeoutError:
+        message = f"the body took longer than {limits.body_time:g} s"
+        raise ApiError(408, "body_timeout", message) from None
+
+
+async def _read(receive: Receive, max_bytes: int) -> bytes:
     parts, size, more = [], 0, True
     while more:
         message = await receive()
@@ -43,9 +53,9 @@ class Client:
         self._send = send
         self._gone = asyncio.Event()
 
-    async def body(self, max_bytes: int) -> bytes:
-        """The request's body; raises ApiError (413) or GoneError."""
-        return await read_all(self._receive, max_bytes)
+    async def body(self, limits: Limits) -> bytes:
+        """The request's body; raises ApiError (408, 413) or GoneError."""
+        return await read_all(self._receive, limits)
 
     # --- answers -------------------------------------------------------------------------
 
@@ -87,7 +97,7 @@ class Client:
     async def hang_up(self, reset: bool) -> None:
         """Close the connection as it is: reset, or after what was sent is delivered.
 
-        Needs semsched.web.server's protocol; raises LookupError under another.
+        Needs semsched.web.protocol; raises LookupError under another.
         """
         transport: asyncio.Transport = self._scope["state"]["transport"]
         if reset:

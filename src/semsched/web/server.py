@@ -1,19 +1,13 @@
-"""An HTTP server: uvicorn, taught to hang up on purpose."""
+"""An HTTP server: uvicorn, with limits and nothing that we do not use."""
 
 import socket
+from functools import partial
 
 import uvicorn
 from starlette.types import ASGIApp
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-
-class Protocol(HttpToolsProtocol):
-    """HTTP whose requests know their connection."""
-
-    def on_message_begin(self) -> None:
-        """A request begins."""
-        super().on_message_begin()
-        self.scope["state"]["transport"] = self.transport
+from semsched.web.limits import Limits
+from semsched.web.protocol import Protocol
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -22,18 +16,20 @@ def listen(host: str, port: int) -> socket.socket:
     return socket.create_server((host, port), family=family, backlog=2048)
 
 
-def server_of(app: ASGIApp, grace_time: int) -> uvicorn.Server:
+def server_of(app: ASGIApp, limits: Limits, grace_time: int) -> uvicorn.Server:
     """A server of `app`, to be run on a listening socket: `server.run(sockets=[...])`.
 
-    SIGINT and SIGTERM let requests under way finish, for `grace_time` seconds at most.
+    SIGINT and SIGTERM let requests under way finish, for `grace_time` seconds at most. The bounds
+    on bodies are for `app` to keep, with `read_all`.
     """
     config = uvicorn.Config(
         app,
-        http=Protocol,
+        http=partial(Protocol, limits=limits),  # type: ignore[arg-type]
         ws="none",
         lifespan="on",
         log_level="warning",
         access_log=False,
+        proxy_headers=False,  # a peer is who is at the other end, whatever it says
         timeout_graceful_shutdown=grace_time,
     )
     return uvicorn.Server(config)

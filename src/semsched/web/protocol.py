@@ -1,0 +1,123 @@
+"""HTTP on one connection: uvicorn's, bounded, and with requests that know their connection."""
+
+import asyncio
+from typing import Any
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from semsched.web.failure import ApiError
+from semsched.web.farewell import LINGER, Farewell
+from semsched.web.limits import Limits
+
+
+class Protocol(HttpToolsProtocol):
+    """Bounds what comes before an application sees a request, and what comes after its answer."""
+
+    def __init__(self, *, limits: Limits, **settings: Any) -> None:
+        super().__init__(**settings)
+        self._limits = limits
+        self._in_head = False
+        self._head_bytes = 0
+        """Of an unfinished head, but for the piece with which it began."""
+        self._wrong = ApiError(400, "invalid_http", "this is not HTTP")
+        self._alarm: asyncio.TimerHandle | None = None
+
+    # --- the connection ------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Somebody is there: one too many, or one who should ask soon."""
+        super().connection_made(transport)
+        max_connections = self._limits.max_connections
+        if len(self.connections) > max_connections:
+            message = f"{max_connections} connections are open already"
+            self._let_go(ApiError(503, "too_many_connections", message), already=False)
+        else:
+            self._set_alarm(self._limits.head_time)
+
+    def data_received(self, data: bytes) -> None:
+        """A piece of a request, or of several."""
+        if self._in_head:
+            self._head_bytes += len(data)
+            if self._head_bytes > self._limits.max_head_bytes:
+                self._let_go(self._too_large(), already=True)
+                return
+        super().data_received(data)
+        if self._in_head and self._alarm is None:
+            self._set_alarm(self._limits.head_time)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """It is over."""
+        self._stop_alarm()
+        super().connection_lost(exc)
+
+    # --- a request -----------------------------------------------------------------------
+
+    def on_message_begin(self) -> None:
+        """The first byte of a request."""
+        super().on_message_begin()
+        self.scope["state"]["transport"] = self.transport
+        self._in_head, self._head_bytes = True, 0
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """A header. What trails a body is none: checks of the head are done by then."""
+        if self._in_head:
+            super().on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        """The head is whole: an application may see it."""
+        self._in_head = False
+        self._stop_alarm()
+        size = len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
+        if size > self._limits.max_head_bytes:
+            self._wrong = self._too_large()
+            raise self._wrong  # makes the parser fail
+        super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        """The body is whole."""
+        self._stop_alarm()
+        super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        """The answer is out; whoever is still sending the question should stop."""
+        super().on_response_complete()
+        if self.cycle.response_complete and self.cycle.more_body:
+            self._set_alarm(LINGER)
+
+    def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - uvicorn's words
+        """The parser failed."""
+        self._let_go(self._wrong, already=True)
+
+    # --- the end -------------------------------------------------------------------------
+
+    @property
+    def _is_answering(self) -> bool:
+        return self.cycle is not None and not self.cycle.response_complete
+
+    def _too_large(self) -> ApiError:
+        most = self._limits.max_head_bytes
+        return ApiError(413, "request_too_large", f"the head has more than {most} bytes")
+
+    def _let_go(self, error: ApiError, already: bool) -> None:
+        """Tell it why, unless it is in the middle of an earlier answer."""
+        self._in_head = False
+        self._stop_alarm()
+        if self._is_answering:
+            self.transport.close()
+            return
+        self.connections.discard(self)
+        self.transport.set_protocol(Farewell(self.transport, error, already))
+
+    def _set_alarm(self, seconds: float) -> None:
+        self._alarm = self.loop.call_later(seconds, self._late)
+
+    def _stop_alarm(self) -> None:
+        if self._alarm is not None:
+            self._alarm.cancel()
+            self._alarm = None
+
+    def _late(self) -> None:
+        if self._is_answering:  # what it is owed comes before what it owes
+            self._set_alarm(self._limits.head_time)
+        else:
+            self.transport.abort()
