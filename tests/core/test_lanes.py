@@ -1,4 +1,4 @@
-"""Lanes: classes by rank, tenants in turns; compared with a list that is searched anew each time."""
+"""Lanes: classes by rank, tenants in turns; compared with a search of everything each time."""
 
 import pytest
 from hypothesis import given

@@ -38,9 +38,17 @@ class DrainRate:
 
         While none has ended it is as if one did at this moment, so the answer is a lower bound.
         """
+        return num_waiting * self._span(now) / max(len(self._ends), 1)
+
+    def rate(self, now: float) -> float:
+        """Requests/s that ended of late; 0 in the first moment."""
+        span = self._span(now)
+        return len(self._ends) / span if span else 0.0
+
+    def _span(self, now: float) -> float:
+        """Seconds in which the ends that are remembered fell."""
         self._forget(now)
-        span = now - max(self._began_at, now - WINDOW)
-        return num_waiting * span / max(len(self._ends), 1)
+        return now - max(self._began_at, now - WINDOW)
 
     def retry_after(self, num_waiting: int, now: float, luck: float) -> float:
         """Seconds to send somebody away for; `luck` in [0, 1) spreads them evenly."""

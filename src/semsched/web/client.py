@@ -3,7 +3,8 @@
 import asyncio
 import socket
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 
 from starlette.types import Receive, Scope, Send
 
@@ -52,6 +53,7 @@ class Client:
         self._receive = receive
         self._send = send
         self._gone = asyncio.Event()
+        self._answered = False
 
     async def body(self, limits: Limits) -> bytes:
         """The request's body; raises ApiError (408, 413) or GoneError."""
@@ -65,6 +67,7 @@ class Client:
 
     async def write(self, data: bytes, more: bool) -> None:
         """Send a part of the body; the last one ends the answer."""
+        self._answered = not more
         await self._send({"type": "http.response.body", "body": data, "more_body": more})
 
     async def answer(self, status: int, body: bytes, headers: Sequence[Header] = ()) -> None:
@@ -75,7 +78,23 @@ class Client:
 
     # --- the end -------------------------------------------------------------------------
 
-    async def watch(self, on_leave: Callable[[], None]) -> None:
+    @asynccontextmanager
+    async def watched(self) -> AsyncIterator[None]:
+        """What is done within is cancelled when the client leaves; raises GoneError then."""
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101 - for the type checker: coroutines run in tasks
+        watcher = asyncio.create_task(self.watch(lambda: self._answered or task.cancel()))
+        try:
+            yield
+        except asyncio.CancelledError:
+            if self._answered or not self._gone.is_set():
+                raise
+            task.uncancel()
+            raise GoneError from None
+        finally:
+            watcher.cancel()
+
+    async def watch(self, on_leave: Callable[[], object]) -> None:
         """Call `on_leave` when the client leaves."""
         await self.leave()
         on_leave()

@@ -1,7 +1,10 @@
 """An HTTP server: uvicorn, with limits and nothing that we do not use."""
 
 import socket
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
+from types import FrameType
 
 import uvicorn
 from starlette.types import ASGIApp
@@ -16,13 +19,45 @@ def listen(host: str, port: int) -> socket.socket:
     return socket.create_server((host, port), family=family, backlog=2048)
 
 
-def server_of(app: ASGIApp, limits: Limits, grace_time: int) -> uvicorn.Server:
+class Server(uvicorn.Server):
+    """uvicorn's, which says when it has been told to stop."""
+
+    def __init__(self, config: uvicorn.Config, on_stop: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._on_stop = on_stop
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """A signal came."""
+        self._on_stop()
+        super().handle_exit(sig, frame)
+
+
+class Guest(uvicorn.Server):
+    """One within another's process, whose signals are not its own."""
+
+    def capture_signals(self) -> AbstractContextManager[None]:  # type: ignore[override]
+        """None of them."""
+        return nullcontext()
+
+
+def server_of(
+    app: ASGIApp, limits: Limits, grace_time: int, on_stop: Callable[[], None] = lambda: None
+) -> Server:
     """A server of `app`, to be run on a listening socket: `server.run(sockets=[...])`.
 
-    SIGINT and SIGTERM let requests under way finish, for `grace_time` seconds at most. The bounds
-    on bodies are for `app` to keep, with `read_all`.
+    SIGINT and SIGTERM let requests under way finish, for `grace_time` seconds at most, after
+    `on_stop` was called. The bounds on bodies are for `app` to keep, with `read_all`.
     """
-    config = uvicorn.Config(
+    return Server(_config(app, limits, grace_time), on_stop)
+
+
+def guest_of(app: ASGIApp, limits: Limits) -> Guest:
+    """A server of `app` beside another in the same loop; it stops when `should_exit` is set."""
+    return Guest(_config(app, limits, grace_time=0))
+
+
+def _config(app: ASGIApp, limits: Limits, grace_time: int) -> uvicorn.Config:
+    return uvicorn.Config(
         app,
         http=partial(Protocol, limits=limits),  # type: ignore[arg-type]
         ws="none",
@@ -32,4 +67,3 @@ def server_of(app: ASGIApp, limits: Limits, grace_time: int) -> uvicorn.Server:
         proxy_headers=False,  # a peer is who is at the other end, whatever it says
         timeout_graceful_shutdown=grace_time,
     )
-    return uvicorn.Server(config)

@@ -22,7 +22,7 @@ from semsched.predict.urgency.judge import (
     judged,
     wrapped,
 )
-from semsched.predict.urgency.verdict import Verdict
+from semsched.predict.urgency.verdict import Source, Verdict
 
 Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -384,5 +384,5 @@ def test_a_judge_raises_freely_and_lowers_by_one_class(
 ) -> None:
     chances = (0.6, 0.1, 0.1, 0.1, 0.1)
     verdict = judged(Verdict(urgency, "words", chances), digit)
-    source = "model" if digit is None else "judge"
+    source: Source = "model" if digit is None else "judge"
     assert verdict == Verdict(becomes, reason, chances, source=source)

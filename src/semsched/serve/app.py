@@ -1,0 +1,172 @@
+"""The gateway put together: what is made at the start, and closed at the end."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from starlette.applications import Starlette
+from starlette.routing import Route
+
+from semsched.core.dispatch import Dispatcher
+from semsched.core.drain import DrainRate
+from semsched.core.profile import load_profile
+from semsched.serve.config import GatewayConfig
+from semsched.serve.desk import Desk
+from semsched.serve.embedded import Embedded
+from semsched.serve.fleet import Fleet
+from semsched.serve.gateway import Endpoint, Service
+from semsched.serve.gauges import LoopLag
+from semsched.serve.journal import FORMAT, Head, Journal
+from semsched.serve.keys import KeyRing
+from semsched.serve.learning import Teacher
+from semsched.serve.metrics import Metrics
+from semsched.serve.pages import Pages
+from semsched.serve.records import Records
+from semsched.serve.refusals import Refusals
+from semsched.serve.reload import Read, Reloader, admission_of, limits_of
+from semsched.serve.view import View
+from semsched.web import limits as web
+from semsched.web.handlers import handlers
+
+FLUSH_EVERY = 1.0
+"""Seconds between two flushes of the journal."""
+
+
+@dataclass(frozen=True, slots=True)
+class Gateway:
+    """Everything that lives as long as the gateway."""
+
+    config: GatewayConfig
+    service: Service
+    journal: Journal
+    teacher: Teacher
+    pages: Pages
+    path: Path | None
+    """The file of the configuration."""
+    read: Read
+    lag: LoopLag
+
+    def stop(self) -> None:
+        """Take nothing new, and let the boards go: the server has been told to stop."""
+        self.service.is_draining = True
+        self.pages.feed.close()
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Backends are watched, answers are learned from, changes are noticed."""
+        async with Embedded(self.config) as embedded, self.service.fleet as fleet:
+            await fleet.set(embedded.backends_of(self.config))
+            reloader = Reloader(self.config, self.path, self.read, self.service, embedded)
+            tasks = [
+                asyncio.create_task(self.teacher.run()),
+                asyncio.create_task(reloader.run()),
+                asyncio.create_task(self._flush()),
+                asyncio.create_task(self.lag.run()),
+            ]
+            try:
+                yield
+            finally:
+                await _cancel(tasks)
+                self.service.desk.close()
+                self.teacher.finish()
+        self.journal.close()
+        self.service.records.check()
+
+    async def _flush(self) -> None:
+        while True:
+            await asyncio.sleep(FLUSH_EVERY)
+            self.journal.flush()
+
+
+def build(read: Read, path: Path | None = None) -> Gateway:
+    """A gateway that does not run yet, by the configuration that `read` gives.
+
+    `path` is the file to watch for changes. Raises InputError or OSError for what cannot be used.
+    """
+    config = read()
+    origin = time.monotonic()
+
+    def now() -> float:
+        return time.monotonic() - origin
+
+    cost = load_profile(config.queue.profile).cost
+    limits = limits_of(config)
+    head = Head(FORMAT, config.queue.policy, cost, limits)
+    journal = Journal(Dispatcher(cost, limits), head, config.journal.path)
+    desk = Desk(journal, now)
+    teacher = Teacher(config.length.state)
+    metrics = Metrics()
+    drain = DrainRate()
+    service = Service(
+        keys=KeyRing(config),
+        admission=admission_of(config, teacher.lengths),
+        desk=desk,
+        fleet=Fleet(desk),
+        records=Records(
+            journal, metrics, teacher, drain, now=now, shows_text=config.board.prompt_text
+        ),
+        refusals=Refusals(drain, lambda: len(desk.dispatcher.lanes)),
+        now=now,
+        limits=server_limits(config),
+    )
+    lag = LoopLag()
+    view = View(service, drain, lag, shows_text=config.board.prompt_text)
+    metrics.read_from(view)
+    pages = Pages(service, metrics, view)
+    return Gateway(config, service, journal, teacher, pages, path, read, lag)
+
+
+def server_limits(config: GatewayConfig) -> web.Limits:
+    """What one client may take."""
+    names = ("max_connections", "head_time", "body_time", "max_body_bytes")
+    return web.Limits(**{name: getattr(config.server, name) for name in names})
+
+
+def app_of(gateway: Gateway) -> Starlette:
+    """The ASGI application; the gateway runs as long as it lives."""
+
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        async with gateway.running():
+            yield
+
+    return Starlette(
+        routes=[*_api(gateway.service), *_pages(gateway)],
+        exception_handlers=handlers(),
+        lifespan=lifespan,
+    )
+
+
+def _api(service: Service) -> list[Route]:
+    answers = ("/v1/chat/completions", "/v1/completions", "/v1/responses")
+    endpoints = [Endpoint(service, path) for path in answers]
+    endpoints.append(Endpoint(service, "/v1/embeddings", has_answer=False))
+    return [Route(endpoint.path, endpoint, methods=["POST"]) for endpoint in endpoints]
+
+
+def _pages(gateway: Gateway) -> list[Route]:
+    pages = gateway.pages
+    routes = [
+        Route("/v1/models", pages.models),
+        Route("/health", pages.health),
+        Route("/ready", pages.ready),
+        Route("/metrics", pages.metrics),
+        Route("/openapi.json", pages.openapi),
+        Route("/admin/queue", pages.queue),
+        Route("/admin/queue/{id:int}", pages.cancel, methods=["DELETE"]),
+        Route("/admin/queue/{id:int}", pages.rerank, methods=["PATCH"]),
+    ]
+    if gateway.config.board.enabled:
+        routes += [Route("/board", pages.board), Route("/board/events", pages.events)]
+    return routes
+
+
+async def _cancel(tasks: list[asyncio.Task[None]]) -> None:
+    for task in tasks:
+        task.cancel()
+    for task in tasks:
+        with suppress(asyncio.CancelledError):
+            await task

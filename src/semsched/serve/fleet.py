@@ -1,0 +1,164 @@
+"""Fleet: the backends, how each is doing, and how much each may be given.
+
+Our own ledger says what a backend has been given; what the backend says of itself arrives late
+and only moves the limits.
+"""
+
+import asyncio
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from typing import Self
+
+import aiohttp
+
+from semsched.core.ledger import Capacity
+from semsched.serve.backend import (
+    FIRST_SEATS,
+    Adapter,
+    Answer,
+    Header,
+    Kind,
+    Probe,
+    Reading,
+    Timeouts,
+    Upstream,
+    adapted_seats,
+    adapter_of,
+    new_session,
+)
+from semsched.serve.config import Backend as Settings
+from semsched.serve.desk import Desk
+
+
+class Backend:
+    """One engine: how to ask it, whether it is up, and how many seats it has."""
+
+    def __init__(
+        self, settings: Settings, kind: Kind, session: aiohttp.ClientSession, desk: Desk
+    ) -> None:
+        self.settings = settings
+        self.kind: Kind = kind
+        self.name = settings.name
+        self.adapter: Adapter = adapter_of(kind, settings.low_values_first)
+        self.is_up = False
+        self.why = "not asked yet"
+        self.reading: Reading | None = None
+        self.seats = settings.seats or FIRST_SEATS
+        self.kv_tokens = settings.kv_tokens or 0
+        self._desk = desk
+        key = settings.api_key()
+        self._upstream = Upstream(
+            settings.url,
+            session,
+            Timeouts(settings.connect_time, settings.first_byte_time, settings.read_time),
+            key.get_secret_value() if key else None,
+        )
+        self._probe = Probe(kind, self._upstream, self._on_health, self._on_reading)
+
+    async def ask(self, path: str, content: bytes, headers: Iterable[Header]) -> Answer:
+        """Its answer; raises UpstreamError."""
+        return await self._upstream.open(path, content, headers)
+
+    async def get(self, path: str, within: float, max_bytes: int) -> tuple[int, bytes]:
+        """Status and body of a page of it; raises UpstreamError."""
+        return await self._upstream.get(path, within, max_bytes)
+
+    async def watch(self) -> None:
+        """Ask how it is doing, until cancelled; then it takes nothing more."""
+        try:
+            await self._probe.run()
+        finally:
+            if self.is_up:
+                self._desk.close_backend(self.name)
+
+    def note_failure(self) -> None:
+        """It failed a request: see at once whether it is still there."""
+        self._probe.failed()
+
+    @property
+    def in_flight(self) -> int:
+        """Requests that it was given and has not finished."""
+        ledger = self._desk.dispatcher.ledger
+        return len(ledger[self.name].loads) if self.name in ledger else 0
+
+    def _on_health(self, is_up: bool, why: str) -> None:
+        self.why = why
+        if is_up == self.is_up:
+            return
+        self.is_up = is_up
+        if is_up:
+            self._open()
+        else:
+            self._desk.close_backend(self.name)
+
+    def _on_reading(self, reading: Reading) -> None:
+        """What it says of itself: where the configuration is silent, it sets the limits."""
+        self.reading = reading
+        seats, kv_tokens = self.seats, self.kv_tokens
+        if self.settings.seats is None:
+            wanting = bool(self._desk.dispatcher.lanes)
+            self.seats = adapted_seats(seats, self.in_flight, reading, wanting)
+        if self.settings.kv_tokens is None and reading.kv_tokens:
+            self.kv_tokens = reading.kv_tokens
+        if self.is_up and (seats, kv_tokens) != (self.seats, self.kv_tokens):
+            self._open()
+
+    def _open(self) -> None:
+        self._desk.open_backend(
+            self.name,
+            Capacity(
+                self.seats,
+                self.kv_tokens,
+                min(self.settings.reserve, self.seats - 1),
+                self.settings.preempts,
+            ),
+        )
+
+
+class Fleet:
+    """The backends by name. One that was removed answers what it was given."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+        self._backends: dict[str, Backend] = {}
+        self._watches: dict[str, asyncio.Task[None]] = {}
+
+    def __getitem__(self, name: str) -> Backend:
+        return self._backends[name]
+
+    def __iter__(self) -> Iterator[Backend]:
+        """Those that are in the configuration."""
+        return (self._backends[name] for name in self._watches)
+
+    @property
+    def num_up(self) -> int:
+        """Backends that take requests."""
+        return sum(backend.is_up for backend in self)
+
+    async def __aenter__(self) -> Self:
+        self._session = new_session()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Stop watching, and close all connections."""
+        for name in list(self._watches):
+            await self._stop(name)
+        await self._session.close()
+
+    async def set(self, backends: Iterable[tuple[Settings, Kind]]) -> None:
+        """From now on these; those whose settings did not change go on as they are."""
+        wanted = {settings.name: (settings, kind) for settings, kind in backends}
+        for name in list(self._watches):
+            if name not in wanted or self._backends[name].settings != wanted[name][0]:
+                await self._stop(name)
+        for name, (settings, kind) in wanted.items():
+            if name not in self._watches:
+                backend = Backend(settings, kind, self._session, self._desk)
+                self._backends[name] = backend
+                self._watches[name] = asyncio.create_task(backend.watch())
+
+    async def _stop(self, name: str) -> None:
+        watch = self._watches.pop(name)
+        watch.cancel()
+        with suppress(asyncio.CancelledError):
+            await watch

@@ -1,0 +1,235 @@
+"""Gateway: one request from its body to the last byte of its answer. The hot path."""
+
+import asyncio
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from itertools import count
+from typing import NamedTuple
+
+from starlette.types import Receive, Scope, Send
+
+from semsched.request import CLASS_NAMES
+from semsched.serve.admission import Admission, Arrival
+from semsched.serve.backend import Answer, Hint, TokenCount, UpstreamError
+from semsched.serve.claims import forwarded, request_id
+from semsched.serve.desk import Desk, Ticket, TurnedAwayError
+from semsched.serve.fleet import Backend, Fleet
+from semsched.serve.keys import KeyRing
+from semsched.serve.records import Records
+from semsched.serve.refusals import Refusals
+from semsched.serve.retries import RetryBudget
+from semsched.serve.row import Outcome
+from semsched.serve.visit import Visit
+from semsched.web.client import Client, GoneError
+from semsched.web.failure import ApiError, Header
+from semsched.web.limits import Limits
+
+RETRYABLE = frozenset({429, 500, 502, 503, 504})
+"""What a backend answers when it, not the request, is at fault."""
+
+MAX_REASON = 200
+"""Characters of a reason that go into a header."""
+
+
+@dataclass(slots=True)
+class Service:
+    """What the endpoints share."""
+
+    keys: KeyRing
+    admission: Admission
+    desk: Desk
+    fleet: Fleet
+    records: Records
+    refusals: Refusals
+    now: Callable[[], float]
+    """Seconds since the gateway started."""
+    limits: Limits
+    retries: RetryBudget = field(default_factory=RetryBudget)
+    ids: Iterator[int] = field(default_factory=count)
+    is_draining: bool = False
+
+
+class Ending(NamedTuple):
+    """How a request ended."""
+
+    outcome: Outcome
+    code: str = ""
+
+
+class Endpoint:
+    """An ASGI handler of one path."""
+
+    def __init__(self, service: Service, path: str, has_answer: bool = True) -> None:
+        self.path = path
+        self._service = service
+        self._has_answer = has_answer
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        client = Client(scope, receive, send)
+        headers: list[Header] = scope["headers"]
+        try:
+            arrival = await self._read(client, headers)
+            visit = await self._service.admission.admit(arrival, self._service.now())
+        except ApiError as error:
+            self._service.records.metrics.refuse(error.code)
+            extra = [*error.headers, (b"x-request-id", request_id(headers).encode())]
+            await client.answer(error.status, error.body, extra)
+        except GoneError:
+            return
+        else:
+            await Exchange(self._service, client, self.path, arrival, visit).run()
+
+    async def _read(self, client: Client, headers: list[Header]) -> Arrival:
+        service, at = self._service, self._service.now()
+        key = service.keys.admit(headers, at)
+        if service.is_draining:
+            raise service.refusals.error("shutting_down", at)
+        content = await client.body(service.limits)
+        return Arrival(next(service.ids), at, key, headers, content, self._has_answer)
+
+
+class Exchange:
+    """A request that was read: it waits, is sent on, and its answer comes back."""
+
+    def __init__(
+        self, service: Service, client: Client, path: str, arrival: Arrival, visit: Visit
+    ) -> None:
+        self._service = service
+        self._client = client
+        self._path = path
+        self._arrival = arrival
+        self._visit = visit
+        self._ticket: Ticket | None = None
+        self._tokens = TokenCount()
+
+    async def run(self) -> None:
+        """Serve it; however that ends, it is booked once."""
+        self._service.records.accept(self._visit)
+        ending, error = Ending("failed", "internal_error"), None
+        try:
+            async with self._client.watched():
+                ending = await self._serve()
+        except TurnedAwayError as away:
+            ending = Ending("refused", away.code)
+            error = self._service.refusals.error(away.code, self._service.now())
+        except ApiError as failure:
+            ending, error = Ending("failed", failure.code), failure
+        except GoneError:
+            ending = Ending("cancelled", "client_gone")
+        except asyncio.CancelledError:
+            ending = Ending("failed", "shutting_down")
+            raise
+        finally:
+            self._end(ending)
+        if error:
+            await self._client.answer(error.status, error.body, [*error.headers, *self._headers()])
+
+    def _end(self, ending: Ending) -> None:
+        visit, service = self._visit, self._service
+        visit.outcome, visit.code = ending
+        visit.ended_at = service.now()
+        visit.output_tokens = self._tokens.tokens
+        if self._ticket is not None:
+            service.desk.end(self._ticket, visit.output_tokens)
+        service.records.end(visit, self._tokens)
+
+    # --- to the backend ------------------------------------------------------------------
+
+    async def _serve(self) -> Ending:
+        service = self._service
+        service.retries.pay()
+        self._ticket = service.desk.offer(self._visit.entry)
+        while True:
+            backend = service.fleet[await self._ticket.called()]
+            answer = await self._ask(backend)
+            if answer is not None:
+                try:
+                    return await self._pass_on(answer)
+                finally:
+                    answer.close()
+            service.records.retry(self._visit)
+            service.desk.retry(self._ticket)
+
+    async def _ask(self, backend: Backend) -> Answer | None:
+        """The backend's answer; None if it failed and another attempt is due."""
+        visit = self._visit
+        visit.backend, visit.started_at = backend.name, self._service.now()
+        visit.num_attempts += 1
+        try:
+            answer = await backend.ask(self._path, self._content(backend), self._upstream_headers())
+        except UpstreamError as error:
+            backend.note_failure()
+            if self._may_retry():
+                return None
+            raise _as_api_error(error) from None
+        if answer.status in RETRYABLE and self._may_retry():
+            answer.close()
+            return None
+        return answer
+
+    def _may_retry(self) -> bool:
+        return self._service.retries.take(self._visit.num_attempts)
+
+    def _content(self, backend: Backend) -> bytes:
+        request = self._visit.entry.request
+        hint = Hint(request.urgency, request.predicted_output_tokens, 0)
+        return backend.adapter(self._arrival.content, hint)
+
+    def _upstream_headers(self) -> list[Header]:
+        own = (b"x-request-id", self._visit.request_id.encode())
+        return [*forwarded(self._arrival.headers), own]
+
+    # --- to the client -------------------------------------------------------------------
+
+    async def _pass_on(self, answer: Answer) -> Ending:
+        client = self._client
+        if answer.is_stream:
+            self._service.records.first_token(self._visit)
+        await client.start(answer.status, [*answer.headers, *self._headers()])
+        try:
+            async for part in answer.chunks():
+                self._tokens.feed(part)
+                await client.write(part, more=True)
+        except UpstreamError as error:
+            return await self._break_off(answer, error)
+        await client.write(b"", more=False)
+        if answer.status >= 400:
+            return Ending("failed", f"backend_{answer.status}")
+        return Ending("finished")
+
+    async def _break_off(self, answer: Answer, error: UpstreamError) -> Ending:
+        """The answer broke in the middle: say so where there is a way to, else hang up."""
+        self._service.fleet[self._visit.backend].note_failure()
+        if answer.is_stream:
+            body = _as_api_error(error).body
+            await self._client.write(b"data: " + body + b"\n\n", more=False)
+        else:
+            await self._client.hang_up(reset=True)
+        return Ending("failed", "backend_failed")
+
+    def _headers(self) -> list[Header]:
+        """What we say of the request, with every answer."""
+        visit = self._visit
+        request = visit.entry.request
+        said = {
+            "x-request-id": visit.request_id,
+            "x-semsched-class": CLASS_NAMES[request.urgency],
+            "x-semsched-reason": _printable(visit.verdict.reason),
+            "x-semsched-queue-ms": str(round(1000 * visit.queue_time)),
+            "x-semsched-predicted-tokens": str(request.predicted_output_tokens),
+            "x-semsched-backend": visit.backend,
+        }
+        return [(name.encode(), value.encode()) for name, value in said.items()]
+
+
+def _printable(reason: str) -> str:
+    """A reason may quote the text: what a header cannot hold is left out."""
+    ascii_only = reason[:MAX_REASON].encode("ascii", "replace").decode()
+    return "".join(character if character.isprintable() else " " for character in ascii_only)
+
+
+def _as_api_error(error: UpstreamError) -> ApiError:
+    if error.kind == "timeout":
+        return ApiError(504, "backend_timeout", "the backend did not answer in time")
+    return ApiError(502, "backend_failed", "the backend failed")

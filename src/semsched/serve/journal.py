@@ -1,0 +1,67 @@
+"""Journal: what the dispatcher was told and what it said, a JSON line each.
+
+The first line says under which settings. The lines that follow are enough to do it all again:
+`replay.py` does, and compares. Lines with a `row` are for people: one per request, in the
+simulator's columns.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Concatenate, ParamSpec, TypeVar
+
+import msgspec
+
+from semsched.core.cost import StepCost
+from semsched.core.dispatch import Dispatcher, Limits
+from semsched.serve.row import Row
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+FORMAT = 1
+
+
+class Head(msgspec.Struct, frozen=True):
+    """The settings under which a journal was begun."""
+
+    format: int
+    policy: str
+    cost: StepCost
+    limits: Limits
+
+
+class Journal:
+    """A dispatcher whose every act is written down, if there is a file to write to."""
+
+    def __init__(self, dispatcher: Dispatcher, head: Head, path: Path | None) -> None:
+        self.dispatcher = dispatcher
+        self._file = path.open("wb") if path else None
+        self._write({"head": head})
+
+    def do(
+        self, act: Callable[Concatenate[Dispatcher, P], R], *args: P.args, **none: P.kwargs
+    ) -> R:
+        """Have the dispatcher do it; what it says is written down before anybody hears of it."""
+        got = act(self.dispatcher, *args, **none)
+        if self._file:
+            self._write({"do": act.__name__, "with": args, "got": got})
+        return got
+
+    def row(self, row: Row) -> None:
+        """A request has ended."""
+        if self._file:
+            self._write({"row": row})
+
+    def _write(self, line: dict[str, object]) -> None:
+        if self._file:
+            self._file.write(msgspec.json.encode(line) + b"\n")
+
+    def flush(self) -> None:
+        """Hand what was written to the operating system."""
+        if self._file:
+            self._file.flush()
+
+    def close(self) -> None:
+        """Nothing more comes."""
+        if self._file:
+            self._file.close()

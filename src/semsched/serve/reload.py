@@ -1,0 +1,161 @@
+"""Reload: a changed configuration takes effect whole, or not at all.
+
+On SIGHUP, and when the file changes. One that cannot be used is logged, and the old one stays.
+Where the gateway listens, what it writes and its own engine are settled at the start.
+"""
+
+import asyncio
+import logging
+import signal
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+from semsched.core.dispatch import Limits
+from semsched.errors import InputError
+from semsched.policy import Policy, aging_by, load_policy
+from semsched.predict.length import LengthPredictor
+from semsched.predict.urgency import SecondLook, UrgencyClassifier, shipped
+from semsched.predict.urgency.judge import Judge
+from semsched.serve.admission import Admission
+from semsched.serve.config import GatewayConfig
+from semsched.serve.embedded import Embedded
+from semsched.serve.gateway import Service
+from semsched.serve.keys import KeyRing
+
+LOOK_EVERY = 1.0
+"""Seconds between two looks at the file."""
+
+SETTLED = ("server", "engine", "board", "log", "journal", "telemetry", "length", "admin")
+"""Tables that only a restart changes."""
+
+_log = logging.getLogger(__name__)
+
+Stamp = tuple[int, int] | None
+Read = Callable[[], GatewayConfig]
+
+
+def policy_of(config: GatewayConfig) -> Policy:
+    """The policy that the configuration names."""
+    if config.queue.policy == "aging":
+        return aging_by(config.queue.patience)
+    return load_policy(config.queue.policy)
+
+
+def limits_of(config: GatewayConfig) -> Limits:
+    """How much may wait."""
+    return Limits(config.queue.max_waiting, config.queue.max_waiting_bytes)
+
+
+def classifier_of(config: GatewayConfig) -> UrgencyClassifier:
+    """The urgency classifier. Raises InputError if it needs what is not installed."""
+    if not config.urgency.embed:
+        return UrgencyClassifier()
+    model = shipped()
+    return UrgencyClassifier(model.linear, SecondLook.with_minilm(model.head))
+
+
+def admission_of(config: GatewayConfig, lengths: LengthPredictor) -> Admission:
+    """How requests are read. Raises InputError if it needs what is not there."""
+    return Admission(
+        policy_of(config),
+        config.queue.policy,
+        config.urgency.rules,
+        config.queue.max_wait,
+        classifier_of(config),
+        Judge(config.urgency.judge) if config.urgency.judge else None,
+        lengths,
+    )
+
+
+class Reloader:
+    """Notices changes and applies them."""
+
+    def __init__(
+        self,
+        config: GatewayConfig,
+        path: Path | None,
+        read: Read,
+        service: Service,
+        embedded: Embedded,
+    ) -> None:
+        self._config = config
+        self._path = path
+        self._read = read
+        self._service = service
+        self._embedded = embedded
+        self._called = asyncio.Event()
+        self._stamp = self._look()
+        self.num_reloads = 0
+        """Times that a configuration took effect."""
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        loop = asyncio.get_running_loop()
+        with suppress(NotImplementedError, RuntimeError, ValueError):  # not in the main thread
+            loop.add_signal_handler(signal.SIGHUP, self._called.set)
+        while True:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(LOOK_EVERY):
+                    await self._called.wait()
+            stamp = self._look()
+            if self._called.is_set() or stamp != self._stamp:
+                self._called.clear()
+                self._stamp = stamp
+                await self.reload()
+
+    async def reload(self) -> None:
+        """Read the configuration again; whatever is wrong with it is logged."""
+        try:
+            config = self._read()
+            await self._apply(config)
+        except (InputError, OSError) as error:
+            _log.error("configuration not changed: %s", error)
+        else:
+            self._config = config
+            self.num_reloads += 1
+            _log.info("configuration reloaded")
+
+    async def _apply(self, config: GatewayConfig) -> None:
+        """Everything that may fail is made first."""
+        service, old = self._service, self._service.admission
+        keys, admission = KeyRing(config), self._admission(config)
+        backends = self._embedded.backends_of(config)
+        await service.fleet.set(backends)
+        service.keys, service.admission = keys, admission
+        service.desk.set_limits(limits_of(config))
+        if old.judge is not None and old.judge is not admission.judge:
+            await old.judge.close()
+        for table in SETTLED:
+            if getattr(config, table) != getattr(self._config, table):
+                _log.warning("[%s] changed: takes effect after a restart", table)
+
+    def _admission(self, config: GatewayConfig) -> Admission:
+        """What did not change is kept: a judge remembers, an embedding takes long to load."""
+        old, urgency = self._service.admission, config.urgency
+        if urgency.embed == self._config.urgency.embed:
+            classifier = old.classifier
+        else:
+            classifier = classifier_of(config)
+        judge = old.judge
+        if urgency.judge != self._config.urgency.judge:
+            judge = Judge(urgency.judge) if urgency.judge else None
+        return Admission(
+            policy_of(config),
+            config.queue.policy,
+            urgency.rules,
+            config.queue.max_wait,
+            classifier,
+            judge,
+            old.lengths,
+        )
+
+    def _look(self) -> Stamp:
+        """What tells one version of the file from another; None if there is no file."""
+        if self._path is None:
+            return None
+        try:
+            found = self._path.stat()
+        except OSError:
+            return None
+        return found.st_mtime_ns, found.st_size

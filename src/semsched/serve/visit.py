@@ -1,0 +1,75 @@
+"""Visit: one request in the gateway, from its body to its outcome."""
+
+from dataclasses import dataclass
+
+from semsched.core.dispatch import Entry
+from semsched.predict.urgency import Verdict
+from semsched.serve.row import Outcome, Row
+
+
+@dataclass(slots=True, eq=False)
+class Visit:
+    """What is known of a request and what has happened to it so far.
+
+    Instants are seconds since the gateway started.
+    """
+
+    entry: Entry
+    verdict: Verdict
+    text: str
+    """What a person says in it; kept for learning, shown only where configuration allows."""
+    model: str
+    request_id: str
+    is_clamped: bool
+    """Whether it claimed a class above its key's ceiling."""
+    has_answer: bool
+    """Whether tokens come out of it."""
+    ready_at: float
+    num_attempts: int = 0
+    """Times it was sent to a backend."""
+    backend: str = ""
+    started_at: float | None = None
+    first_token_at: float | None = None
+    ended_at: float | None = None
+    output_tokens: int = 0
+    outcome: Outcome | None = None
+    code: str = ""
+
+    @property
+    def id(self) -> int:
+        """Its number."""
+        return self.entry.request.id
+
+    @property
+    def queue_time(self) -> float:
+        """Seconds from its arrival to its (last) seat, or to its end if it got none."""
+        until = self.started_at if self.started_at is not None else self.ended_at
+        return max((until or self.ready_at) - self.entry.request.arrived_at, 0.0)
+
+    def row(self) -> Row:
+        """What became of it; to be asked after its end."""
+        request, outcome = self.entry.request, self.outcome
+        if outcome is None:
+            raise ValueError(f"request {request.id} has not ended")
+        return Row(
+            id=request.id,
+            status=outcome,
+            code=self.code,
+            urgency=request.urgency,
+            predicted_urgency=request.urgency,
+            tenant=request.tenant,
+            prompt_tokens=request.prompt_tokens,
+            output_tokens=self.output_tokens or None,
+            predicted_output_tokens=request.predicted_output_tokens,
+            max_output_tokens=request.max_output_tokens,
+            arrived_at=request.arrived_at,
+            ready_at=self.ready_at,
+            started_at=self.started_at,
+            first_token_at=self.first_token_at,
+            finished_at=self.ended_at if outcome == "finished" else None,
+            queue_time=self.queue_time,
+            num_preemptions=max(self.num_attempts - 1, 0),
+            backend=self.backend,
+            source=self.verdict.source,
+            request_id=self.request_id,
+        )
