@@ -8,13 +8,14 @@ from typing import Any, NamedTuple
 import aiohttp
 import openai
 import uvicorn
+from starlette.types import ASGIApp
 
 from semsched.core.profile import load_profile
 from semsched.core.scheduling import Scheduling
 from semsched.engine import EmbeddedEngine, WallClock
 from semsched.engine.api import build_app
-from semsched.engine.completions import Service
 from semsched.engine.faults import FaultBox, Faults
+from semsched.engine.handler import Service
 from semsched.web.limits import Limits
 from semsched.web.server import listen, server_of
 
@@ -26,6 +27,7 @@ class Live(NamedTuple):
 
     url: str
     engine: EmbeddedEngine
+    app: ASGIApp
     server: uvicorn.Server
     openai: openai.AsyncOpenAI
     http: aiohttp.ClientSession
@@ -51,14 +53,15 @@ async def serving(
     limits = Limits(max_body_bytes=100_000)
     service = Service(engine, FaultBox(faults), "A100_4B", seed=0, limits=limits)
     with listen("127.0.0.1", 0) as listener:
-        server = server_of(build_app(service), limits, grace_time=2)
+        app = build_app(service)
+        server = server_of(app, limits, grace_time=2)
         serving = asyncio.create_task(server.serve(sockets=[listener]))
         while not server.started:
             await asyncio.sleep(0.005)
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         client = openai.AsyncOpenAI(base_url=f"{url}/v1", api_key="none", max_retries=0, timeout=5)
         async with client, aiohttp.ClientSession(url) as http:
-            yield Live(url, engine, server, client, http)
+            yield Live(url, engine, app, server, client, http)
         server.should_exit = True
         await serving
     assert engine.num_there == 0

@@ -5,8 +5,10 @@ from typing import Any
 import aiohttp
 import openai
 import pytest
+from starlette.types import Message
 
 from semsched.engine import Job
+from semsched.engine.api import is_loopback
 from tests.engine.live import ASK, Live, live, read_events
 
 CHAT = "/v1/chat/completions"
@@ -96,6 +98,59 @@ def test_max_completion_tokens_wins() -> None:
     live(scene)
 
 
+def test_every_answer_bears_the_id_of_its_request() -> None:
+    async def scene(live: Live) -> None:
+        for path, method in ((CHAT, "POST"), ("/health", "GET"), ("/v2", "GET"), (CHAT, "GET")):
+            async with live.http.request(
+                method, path, json=ASK, headers={"x-request-id": "mine-1"}
+            ) as response:
+                assert response.headers.getall("x-request-id") == ["mine-1"]
+        async with live.http.get("/health", headers={"x-request-id": "no good"}) as response:
+            assert response.headers["x-request-id"].startswith("req-")
+
+    live(scene, speed=1000)
+
+
+# --- who may do what ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_only_this_machine_may_set_faults(method: str) -> None:
+    async def scene(live: Live) -> None:
+        sent: list[Message] = []
+
+        async def receive() -> Message:
+            raise AssertionError("nobody reads what it says")
+
+        async def send(message: Message) -> None:
+            sent.append(message)
+
+        scope = {
+            "type": "http",
+            "method": method,
+            "path": "/admin/faults",
+            "headers": [(b"x-forwarded-for", b"127.0.0.1")],
+            "client": ("192.0.2.1", 1),
+            "query_string": b"",
+            "state": {},
+        }
+        await live.app(scope, receive, send)
+        assert sent[0]["status"] == 403
+        assert b"admin_only" in sent[1]["body"]
+
+    live(scene)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.9.9.9", "::1", "::ffff:127.0.0.1"])
+def test_this_machine_has_many_names(host: str) -> None:
+    assert is_loopback(host)
+
+
+@pytest.mark.parametrize("host", ["192.0.2.1", "0.0.0.0", "fe80::1%eth0", "::ffff:10.0.0.1"])  # noqa: S104
+def test_others_have_other_names(host: str) -> None:
+    assert not is_loopback(host)
+
+
 # --- what is wrong with a request --------------------------------------------------------------
 
 
@@ -137,6 +192,7 @@ def test_a_bad_field_is_named(change: dict[str, Any], param: str | None, code: s
         ("POST", "/v1/completions", b"{}", 400, "invalid_value"),
         ("POST", "/v1/completions", b'{"prompt": ["a", "b"]}', 400, "invalid_value"),
         ("POST", "/v1/completions", b'{"prompt": [true]}', 400, "invalid_value"),
+        ("POST", "/v1/completions", b'{"prompt": ""}', 400, "invalid_value"),
         ("POST", "/admin/faults", b" " * 100_001, 413, "request_too_large"),
         ("GET", CHAT, b"", 405, "method_not_allowed"),
         ("GET", "/v2", b"", 404, "not_found"),

@@ -23,7 +23,7 @@ def engine(options: EngineOptions, scheduling: Scheduling, faults: Faults) -> No
     """Serve until somebody stops it. Raises Failure for what cannot be used."""
     try:
         from semsched.engine.api import build_app
-        from semsched.engine.completions import Service
+        from semsched.engine.handler import Service
         from semsched.web.limits import Limits
         from semsched.web.server import listen, server_of
     except ImportError as error:

@@ -3,6 +3,7 @@
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from ipaddress import IPv6Address, ip_address
 
 import msgspec
 from prometheus_client import generate_latest
@@ -13,17 +14,22 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
+from starlette.types import ASGIApp
 
 import semsched
-from semsched.engine.completions import Completions, Service
+from semsched.engine.completions import Completions
 from semsched.engine.dialect import Chat, Text
+from semsched.engine.embeddings import Embeddings
 from semsched.engine.faults import Faults
+from semsched.engine.handler import Service
 from semsched.engine.metrics import EngineCollector, registry_of
+from semsched.engine.responses import Responses
 from semsched.web.client import read_all
 from semsched.web.failure import ApiError
+from semsched.web.request_id import RequestIds
 
 
-def build_app(service: Service) -> Starlette:
+def build_app(service: Service) -> ASGIApp:
     """The ASGI application; it runs the engine as long as it lives itself."""
 
     @asynccontextmanager
@@ -32,10 +38,12 @@ def build_app(service: Service) -> Starlette:
             yield
 
     pages = Pages(service)
-    return Starlette(
+    app = Starlette(
         routes=[
             Route("/v1/chat/completions", Completions(service, Chat()), methods=["POST"]),
             Route("/v1/completions", Completions(service, Text()), methods=["POST"]),
+            Route("/v1/responses", Completions(service, Responses()), methods=["POST"]),
+            Route("/v1/embeddings", Embeddings(service), methods=["POST"]),
             Route("/v1/models", pages.models),
             Route("/health", pages.health),
             Route("/version", pages.version),
@@ -46,6 +54,7 @@ def build_app(service: Service) -> Starlette:
         exception_handlers=dict.fromkeys((ApiError, HTTPException, Exception), _failed),
         lifespan=lifespan,
     )
+    return RequestIds(app)
 
 
 class Pages:
@@ -79,12 +88,14 @@ class Pages:
         """Prometheus' text format."""
         return Response(generate_latest(self._registry), media_type=CONTENT_TYPE_LATEST)
 
-    async def faults(self, _: Request) -> Response:
+    async def faults(self, request: Request) -> Response:
         """The faults that are set."""
+        _only_from_here(request)
         return _json(self._service.faults.faults.model_dump())
 
     async def set_faults(self, request: Request) -> Response:
         """Set all of them at once: what is not named is off."""
+        _only_from_here(request)
         content = await read_all(request.receive, self._service.limits)
         try:
             self._service.faults.set(Faults.model_validate_json(content))
@@ -94,6 +105,19 @@ class Pages:
             message = f"{param or 'faults'}: {first['msg'].removeprefix('Value error, ')}"
             raise ApiError(400, "invalid_value", message, param) from None
         return await self.faults(request)
+
+
+def _only_from_here(request: Request) -> None:
+    """Raise ApiError (403) unless the client is on this machine."""
+    if request.client is None or not is_loopback(request.client.host):
+        raise ApiError(403, "admin_only", "/admin answers to this machine only")
+
+
+def is_loopback(host: str) -> bool:
+    """Whether an address (IPv4 or IPv6) is of this machine."""
+    address = ip_address(host)
+    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
+    return (mapped or address).is_loopback
 
 
 def _json(value: object) -> Response:

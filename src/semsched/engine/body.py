@@ -1,6 +1,6 @@
-"""The bodies of requests for completions, read and checked in one pass."""
+"""The bodies of requests that give the engine work, read and checked in one pass."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta
@@ -17,26 +17,30 @@ class StreamOptions(msgspec.Struct):
 
 
 class Body(msgspec.Struct):
-    """The fields that we heed, of chat completions and of completions; the others are ignored."""
+    """The fields that we heed, of all endpoints; the others are ignored."""
 
     model: str = ""
     messages: list[Any] | None = None
     prompt: str | list[Any] | None = None
+    input: str | list[Any] | None = None
+    instructions: str | None = None
     stream: bool = False
     stream_options: StreamOptions | None = None
     max_tokens: Tokens | None = None
     max_completion_tokens: Tokens | None = None
+    max_output_tokens: Tokens | None = None
     min_tokens: Annotated[int, Meta(ge=0, le=2**31 - 1)] = 0
     ignore_eos: bool = False
     n: int | None = 1
     priority: Annotated[int, Meta(ge=-(2**53), le=2**53)] = 0
     predicted_output_tokens: Tokens | None = None
     seed: int | None = None
+    encoding_format: Literal["float", "base64"] = "float"
 
     @property
     def limit(self) -> int | None:
-        """The most tokens that the client wants; the newer name wins."""
-        return self.max_completion_tokens or self.max_tokens
+        """The most tokens that the client wants; the newest name wins."""
+        return self.max_output_tokens or self.max_completion_tokens or self.max_tokens
 
     @property
     def wants_usage(self) -> bool:

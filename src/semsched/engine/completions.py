@@ -4,19 +4,15 @@ import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
-from starlette.types import Receive, Scope, Send
-
 from semsched.engine.answers import LengthLimits, draw_answer
 from semsched.engine.body import Body, read_body
 from semsched.engine.dialect import Dialect
-from semsched.engine.dice import uniform
-from semsched.engine.embedded import EmbeddedEngine
-from semsched.engine.faults import Fault, FaultBox
-from semsched.engine.generation import Generation, Job, RefusedError
+from semsched.engine.faults import Fault
+from semsched.engine.generation import Generation, Job
+from semsched.engine.handler import Handler, Service, check, send_whole
 from semsched.engine.wire import Wire, event
-from semsched.web.client import Client, GoneError
+from semsched.web.client import Client
 from semsched.web.failure import ApiError, Header
-from semsched.web.limits import Limits
 
 DEFAULT_MAX_TOKENS = 4096
 """Longest answer to a client that names no limit, if the engine can hold it."""
@@ -25,20 +21,6 @@ _EVENTS: list[Header] = [
     (b"content-type", b"text/event-stream; charset=utf-8"),
     (b"cache-control", b"no-cache"),
 ]
-
-_STATUS = {"context_length_exceeded": 400, "queue_full": 429, "shutting_down": 503}
-
-
-@dataclass(frozen=True, slots=True)
-class Service:
-    """What the handlers share."""
-
-    engine: EmbeddedEngine
-    faults: FaultBox
-    model: str
-    """The name that is listed; any other is answered, too."""
-    seed: int
-    limits: Limits
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,34 +34,22 @@ class Exchange:
     fault: Fault
 
 
-class Completions:
+class Completions(Handler):
     """An ASGI handler that speaks one dialect."""
 
     def __init__(self, service: Service, dialect: Dialect) -> None:
-        self._service = service
+        super().__init__(service)
         self._dialect = dialect
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request."""
-        client = Client(scope, receive, send)
+    async def _answer(self, client: Client, content: bytes, fault: Fault) -> None:
+        """Answer while somebody listens."""
+        exchange = self._begin(client, content, fault)
+        watcher = asyncio.create_task(client.watch(exchange.generation.cancel))
         try:
-            content = await client.body(self._service.limits)
-            await self._meet(client, content, self._service.faults.next())
-        except ApiError as error:
-            await client.answer(error.status, error.body, error.headers)
-        except GoneError:
-            return
-
-    async def _meet(self, client: Client, content: bytes, fault: Fault) -> None:
-        match fault.kind:
-            case "error":
-                raise ApiError(500, "injected_fault", "a fault on purpose")
-            case "hang":
-                await client.leave()
-            case "reset":
-                await client.hang_up(reset=True)
-            case _:
-                await self._answer(self._begin(client, content, fault))
+            await (_stream if exchange.body.stream else _whole)(exchange)
+        finally:
+            exchange.generation.cancel()
+            watcher.cancel()
 
     def _begin(self, client: Client, content: bytes, fault: Fault) -> Exchange:
         """Hand the request to the engine; raises ApiError."""
@@ -100,43 +70,16 @@ class Completions:
             body.priority,
             body.predicted_output_tokens,
         )
-        wire = Wire(self._dialect, body.model or service.model, prompt.num_tokens, answer)
-        try:
-            return Exchange(client, body, service.engine.submit(job), wire, fault)
-        except RefusedError as error:
-            raise self._refusal(error) from None
-
-    def _refusal(self, error: RefusedError) -> ApiError:
-        """What the client is told when the engine refuses."""
-        retry_after, engine = None, self._service.engine
-        if error.code == "queue_full":
-            luck = uniform("retry", self._service.seed, engine.stats.refused)
-            retry_after = engine.retry_after(luck)
-        return ApiError(_STATUS[error.code], error.code, str(error), retry_after=retry_after)
-
-    async def _answer(self, exchange: Exchange) -> None:
-        """Answer while somebody listens."""
-        watcher = asyncio.create_task(exchange.client.watch(exchange.generation.cancel))
-        try:
-            await (_stream if exchange.body.stream else _whole)(exchange)
-        finally:
-            exchange.generation.cancel()
-            watcher.cancel()
+        wire = self._dialect.wire(body.model or service.model, prompt.num_tokens, answer)
+        return Exchange(client, body, service.submit(job), wire, fault)
 
 
 async def _whole(exchange: Exchange) -> None:
-    client, generation, fault = exchange.client, exchange.generation, exchange.fault
+    generation = exchange.generation
     await generation.end()
-    if fault.slow_bytes:
-        await client.pause(fault.slow_bytes * generation.emitted)
-    _check(generation)
+    check(generation)
     data = exchange.wire.whole(generation.emitted)
-    if fault.kind == "cut":
-        await client.start(200, [(b"content-length", str(len(data)).encode())])
-        await client.write(data[: len(data) // 2], more=True)
-        await client.hang_up(reset=False)
-    else:
-        await client.answer(200, data)
+    await send_whole(exchange.client, data, generation.emitted, exchange.fault)
 
 
 async def _stream(exchange: Exchange) -> None:
@@ -174,16 +117,8 @@ async def _close(exchange: Exchange) -> None:
         await client.write(end, more=False)
         return
     try:
-        _check(generation)
+        check(generation)
     except ApiError as error:
         if not generation.emitted:
             raise
         await client.write(event(error.body), more=False)
-
-
-def _check(generation: Generation) -> None:
-    """Raise GoneError or ApiError (503) unless it finished."""
-    if generation.outcome == "cancelled":
-        raise GoneError
-    if generation.outcome == "failed":
-        raise ApiError(503, "shutting_down", "the engine stopped before the answer was complete")

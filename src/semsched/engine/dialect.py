@@ -1,9 +1,11 @@
-"""The two ways to ask for a completion: by chat messages and by a bare prompt."""
+"""Ways to ask for a completion: by chat messages and by a bare prompt."""
 
 from collections.abc import Iterator
 from typing import Any, NamedTuple, Protocol
 
+from semsched.engine.answers import Answer
 from semsched.engine.body import Body
+from semsched.engine.wire import ChoiceWire, Wire
 from semsched.predict.chat import text_of
 from semsched.web.failure import ApiError
 from semsched.workload.texts import prompt_tokens
@@ -19,25 +21,12 @@ class Prompt(NamedTuple):
 class Dialect(Protocol):
     """How a request and its answer look."""
 
-    prefix: str
-    """How ids begin."""
-    whole_object: str
-    chunk_object: str
-
     def prompt(self, body: Body) -> Prompt:
         """What is asked; raises ApiError (400)."""
         ...
 
-    def opening(self) -> dict[str, Any] | None:
-        """The part of a choice that comes before the first token, where there is one."""
-        ...
-
-    def piece(self, text: str | None) -> dict[str, Any]:
-        """The part of a choice that holds a token of a stream; None where it ends."""
-        ...
-
-    def whole(self, text: str) -> dict[str, Any]:
-        """The part of a choice that holds the whole answer."""
+    def wire(self, model: str, prompt_tokens: int, answer: Answer) -> Wire:
+        """The bytes of the answer."""
         ...
 
 
@@ -52,8 +41,12 @@ class Chat:
         """All messages are read; what the user says decides what the answer is."""
         if not body.messages:
             raise ApiError(400, "missing_field", "messages: at least one is needed", "messages")
-        read = "\n".join(_contents(body.messages))
+        read = "\n".join(contents_of("messages", body.messages))
         return Prompt(text_of({"messages": body.messages}), int(prompt_tokens((read,))[0]))
+
+    def wire(self, model: str, prompt_tokens: int, answer: Answer) -> Wire:
+        """Chunks with a choice."""
+        return ChoiceWire(self, model, prompt_tokens, answer)
 
     def opening(self) -> dict[str, Any] | None:
         """Who speaks."""
@@ -77,15 +70,13 @@ class Text:
     def prompt(self, body: Body) -> Prompt:
         """A string, a list of one, or the ids of tokens."""
         match body.prompt:
-            case str() as text:
-                return Prompt(text, int(prompt_tokens((text,))[0]))
             case [str() as text]:
-                return Prompt(text, int(prompt_tokens((text,))[0]))
-            case [int(), *_] as ids if all(type(id) is int for id in ids):
-                return Prompt(" ".join(map(str, ids)), len(ids))
-        raise ApiError(
-            400, "invalid_value", "prompt: must be one string or one list of token ids", "prompt"
-        )
+                return prompt_of("prompt", text)
+        return prompt_of("prompt", body.prompt)
+
+    def wire(self, model: str, prompt_tokens: int, answer: Answer) -> Wire:
+        """Chunks with a choice."""
+        return ChoiceWire(self, model, prompt_tokens, answer)
 
     def opening(self) -> dict[str, Any] | None:
         """Nothing."""
@@ -100,11 +91,22 @@ class Text:
         return {"text": text, "logprobs": None}
 
 
-def _contents(messages: list[Any]) -> Iterator[str]:
+def prompt_of(field: str, value: object) -> Prompt:
+    """A string, or the ids of tokens, neither empty; raises ApiError (400)."""
+    match value:
+        case str() as text if text:
+            return Prompt(text, int(prompt_tokens((text,))[0]))
+        case [int(), *_] as ids if all(type(id) is int for id in ids):
+            return Prompt(" ".join(map(str, ids)), len(ids))
+    message = f"{field}: must be one text or one list of token ids, and not empty"
+    raise ApiError(400, "invalid_value", message, field)
+
+
+def contents_of(field: str, messages: list[Any]) -> Iterator[str]:
     """Every text in the messages, whoever speaks."""
     for at, message in enumerate(messages):
         if not isinstance(message, dict) or not isinstance(message.get("role"), str):
-            place = f"messages[{at}]"
+            place = f"{field}[{at}]"
             raise ApiError(400, "invalid_value", f"{place}: must be an object with a role", place)
         content = message.get("content")
         for part in content if isinstance(content, list) else [content]:
