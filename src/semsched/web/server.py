@@ -1,6 +1,9 @@
 """An HTTP server: uvicorn, with limits and nothing that we do not use."""
 
+import asyncio
 import socket
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from functools import partial
 
 import uvicorn
@@ -22,7 +25,36 @@ def server_of(app: ASGIApp, limits: Limits, grace_time: int) -> uvicorn.Server:
     SIGINT and SIGTERM let requests under way finish, for `grace_time` seconds at most. The bounds
     on bodies are for `app` to keep, with `read_all`.
     """
-    config = uvicorn.Config(
+    return uvicorn.Server(_config(app, limits, grace_time))
+
+
+@asynccontextmanager
+async def running(
+    app: ASGIApp, listener: socket.socket, limits: Limits, grace_time: int
+) -> AsyncIterator[uvicorn.Server]:
+    """Serve `app` while the block runs, beside whatever else is on the loop.
+
+    Signals are none of its business. At the end requests under way may finish as in `server_of`.
+    """
+    server = _Deaf(_config(app, limits, grace_time))
+    serving = asyncio.create_task(server.serve(sockets=[listener]))
+    try:
+        while not server.started and not serving.done():
+            await asyncio.sleep(0.005)
+        yield server
+    finally:
+        server.should_exit = True
+        await serving
+
+
+class _Deaf(uvicorn.Server):
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+def _config(app: ASGIApp, limits: Limits, grace_time: int) -> uvicorn.Config:
+    return uvicorn.Config(
         app,
         http=partial(Protocol, limits=limits),  # type: ignore[arg-type]
         ws="none",
@@ -32,4 +64,3 @@ def server_of(app: ASGIApp, limits: Limits, grace_time: int) -> uvicorn.Server:
         proxy_headers=False,  # a peer is who is at the other end, whatever it says
         timeout_graceful_shutdown=grace_time,
     )
-    return uvicorn.Server(config)
