@@ -17,7 +17,7 @@ from semsched.engine.api import build_app
 from semsched.engine.faults import FaultBox, Faults
 from semsched.engine.handler import Service
 from semsched.web.limits import Limits
-from semsched.web.server import listen, server_of
+from semsched.web.server import listen, running
 
 ASK = {"messages": [{"role": "user", "content": "Why is the sky blue?"}], "ignore_eos": True}
 
@@ -54,16 +54,14 @@ async def serving(
     service = Service(engine, FaultBox(faults), "A100_4B", seed=0, limits=limits)
     with listen("127.0.0.1", 0) as listener:
         app = build_app(service)
-        server = server_of(app, limits, grace_time=2)
-        serving = asyncio.create_task(server.serve(sockets=[listener]))
-        while not server.started:
-            await asyncio.sleep(0.005)
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         client = openai.AsyncOpenAI(base_url=f"{url}/v1", api_key="none", max_retries=0, timeout=5)
-        async with client, aiohttp.ClientSession(url) as http:
+        async with (
+            running(app, listener, limits, grace_time=2) as server,
+            client,
+            aiohttp.ClientSession(url) as http,
+        ):
             yield Live(url, engine, app, server, client, http)
-        server.should_exit = True
-        await serving
     assert engine.num_there == 0
 
 

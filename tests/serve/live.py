@@ -8,10 +8,11 @@ from typing import Any, NamedTuple
 
 import aiohttp
 import openai
+import uvicorn
 
 from semsched.serve.app import Gateway, app_of, build, server_limits
 from semsched.serve.config import GatewayConfig
-from semsched.web.server import Server, listen, server_of
+from semsched.web.server import listen, running
 
 FAST: dict[str, Any] = {"engine": {"speed": 100.0}, "log": {"level": "error"}}
 """The engine within, a hundred times as fast as a GPU."""
@@ -22,7 +23,7 @@ class Live(NamedTuple):
 
     url: str
     gateway: Gateway
-    server: Server
+    server: uvicorn.Server
     openai: openai.AsyncOpenAI
     http: aiohttp.ClientSession
 
@@ -54,21 +55,17 @@ async def serving(
     gateway = build(read or (lambda: settings), path)
     limits = server_limits(gateway.config)
     with listen("127.0.0.1", 0) as listener:
-        server = server_of(app_of(gateway), limits, 2, on_stop=gateway.stop)
-        running = asyncio.create_task(server.serve(sockets=[listener]))
-        while not server.started:
-            await asyncio.sleep(0.005)
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         client = openai.AsyncOpenAI(base_url=f"{url}/v1", api_key="none", max_retries=0, timeout=9)
-        try:
-            async with client, aiohttp.ClientSession(url) as http:
-                live = Live(url, gateway, server, client, http)
-                await live.until(lambda: gateway.service.fleet.num_up)
-                yield live
-        finally:
+        async with (
+            running(app_of(gateway), listener, limits, grace_time=2) as server,
+            client,
+            aiohttp.ClientSession(url) as http,
+        ):
+            there = Live(url, gateway, server, client, http)
+            await there.until(lambda: gateway.service.fleet.num_up)
+            yield there
             gateway.stop()
-            server.should_exit = True
-            await running
     gateway.service.records.check()
     assert not gateway.service.records.visits
 

@@ -12,7 +12,7 @@ from starlette.types import Receive, Scope, Send
 from semsched.web.client import Client, GoneError
 from semsched.web.failure import ApiError
 from semsched.web.limits import Limits
-from semsched.web.server import listen, server_of
+from semsched.web.server import listen, running
 
 LOOPS: dict[str, Callable[[], asyncio.AbstractEventLoop]] = {
     "asyncio": asyncio.new_event_loop,
@@ -105,17 +105,12 @@ async def serving(app: App) -> AsyncIterator[Connect]:
             peers.append(Peer(*await asyncio.open_connection("127.0.0.1", port)))
             return peers[-1]
 
-        server = server_of(app, app.limits, grace_time=1)
-        serving = asyncio.create_task(server.serve(sockets=[listener]))
-        while not server.started:
-            await asyncio.sleep(0.005)
-        try:
-            yield connect
-        finally:
-            for peer in peers:
-                peer.close()
-            server.should_exit = True
-            await serving
+        async with running(app, listener, app.limits, grace_time=1):
+            try:
+                yield connect
+            finally:
+                for peer in peers:
+                    peer.close()
 
 
 def serve(loop: str, limits: Limits, scene: Callable[[App, Connect], Awaitable[None]]) -> None:

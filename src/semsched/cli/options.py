@@ -5,7 +5,7 @@ from typing import Annotated, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from semsched.engine.embedded import MAX_NUM_WAITING
+from semsched.engine.defaults import MAX_NUM_WAITING
 from semsched.policy import POLICIES
 from semsched.study.settings import DEFAULT_PROFILE, Profile, Settings, split_items
 from semsched.web.limits import Limits

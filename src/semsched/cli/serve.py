@@ -9,8 +9,8 @@ from semsched.cli.errors import Failure
 from semsched.cli.options import EngineOptions
 from semsched.core.profile import load_profile
 from semsched.core.scheduling import Scheduling
-from semsched.engine import EmbeddedEngine, WallClock
-from semsched.engine.faults import FaultBox, Faults
+from semsched.engine.faults import Faults
+from semsched.web.limits import Limits
 
 BODY = {
     "model": "semsched",
@@ -22,9 +22,7 @@ BODY = {
 def engine(options: EngineOptions, scheduling: Scheduling, faults: Faults) -> None:
     """Serve until somebody stops it. Raises Failure for what cannot be used."""
     try:
-        from semsched.engine.api import build_app
-        from semsched.engine.handler import Service
-        from semsched.web.limits import Limits
+        from semsched.engine import embedded_app
         from semsched.web.server import listen, server_of
     except ImportError as error:
         raise Failure(
@@ -37,21 +35,19 @@ def engine(options: EngineOptions, scheduling: Scheduling, faults: Faults) -> No
     except OSError as error:
         why = os.strerror(error.errno) if error.errno else str(error)
         raise Failure(f"cannot listen on {options.host}:{options.port}: {why}") from error
-    service = Service(
-        engine=EmbeddedEngine(
-            profile,
-            scheduling,
-            clock=WallClock(options.speed),
-            max_num_waiting=options.max_num_waiting,
-        ),
-        faults=FaultBox(faults),
-        model=profile.name,
+    limits = Limits(max_body_bytes=options.max_body_bytes)
+    app = embedded_app(
+        profile,
+        scheduling,
+        speed=options.speed,
         seed=options.seed,
-        limits=Limits(max_body_bytes=options.max_body_bytes),
+        max_num_waiting=options.max_num_waiting,
+        limits=limits,
+        faults=faults,
     )
     with listener:
         print(curl(listener), flush=True)
-        server_of(build_app(service), service.limits, options.grace_time).run(sockets=[listener])
+        server_of(app, limits, options.grace_time).run(sockets=[listener])
 
 
 def curl(listener: socket.socket) -> str:

@@ -17,16 +17,42 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 import semsched
+from semsched.core.profile import EngineProfile
+from semsched.core.scheduling import Scheduling
+from semsched.engine.clock import WallClock
 from semsched.engine.completions import Completions
+from semsched.engine.defaults import MAX_NUM_WAITING
 from semsched.engine.dialect import Chat, Text
+from semsched.engine.embedded import EmbeddedEngine
 from semsched.engine.embeddings import Embeddings
-from semsched.engine.faults import Faults
+from semsched.engine.faults import FaultBox, Faults
 from semsched.engine.handler import Service
 from semsched.engine.metrics import EngineCollector, registry_of
 from semsched.engine.responses import Responses
 from semsched.web.client import read_all
 from semsched.web.failure import ApiError
+from semsched.web.limits import Limits
 from semsched.web.request_id import RequestIds
+
+
+def embedded_app(
+    profile: EngineProfile,
+    scheduling: Scheduling,
+    *,
+    speed: float = 1.0,
+    seed: int = 0,
+    max_num_waiting: int = MAX_NUM_WAITING,
+    limits: Limits | None = None,
+    faults: Faults | None = None,
+) -> ASGIApp:
+    """An embedded engine behind HTTP, for any ASGI server that knows lifespans.
+
+    `speed`: times as fast as the profile; `seed`: of the answers and their lengths.
+    """
+    clock = WallClock(speed)
+    engine = EmbeddedEngine(profile, scheduling, clock=clock, max_num_waiting=max_num_waiting)
+    faulty = FaultBox(faults or Faults())
+    return build_app(Service(engine, faulty, profile.name, seed, limits or Limits()))
 
 
 def build_app(service: Service) -> ASGIApp:

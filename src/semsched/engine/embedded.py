@@ -17,11 +17,9 @@ from semsched.core.profile import EngineProfile
 from semsched.core.scheduling import Scheduling
 from semsched.core.sequence import Sequence
 from semsched.engine.clock import Clock
+from semsched.engine.defaults import MAX_NUM_WAITING
 from semsched.engine.generation import Generation, Job, Outcome, RefusedError
 from semsched.engine.stats import Stats
-
-MAX_NUM_WAITING = 1000
-"""Requests that may wait for a seat, unless told."""
 
 
 class EmbeddedEngine:

@@ -3,9 +3,10 @@
 It listens on a free port of this machine and is asked over HTTP as any other is.
 """
 
-import asyncio
-from contextlib import suppress
+from contextlib import AsyncExitStack
 from typing import Self
+
+from starlette.types import ASGIApp
 
 from semsched.core.profile import load_profile
 from semsched.core.scheduling import Scheduling
@@ -13,9 +14,11 @@ from semsched.engine import embedded_app
 from semsched.serve.backend import Kind
 from semsched.serve.config import Backend, GatewayConfig
 from semsched.web.limits import Limits
-from semsched.web.server import guest_of, listen
+from semsched.web.server import listen, running
 
 NAME = "embedded"
+MAX_BODY_BYTES = 2**30
+"""The gateway has bounded it already."""
 
 Named = list[tuple[Backend, Kind]]
 
@@ -26,34 +29,32 @@ class Embedded:
     def __init__(self, config: GatewayConfig) -> None:
         self._config = config
         self._port = 0
-        self._task: asyncio.Task[None] | None = None
+        self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
-        if self._config.backends:
-            return self
-        engine = self._config.engine
-        fields = Scheduling.model_fields
-        app = embedded_app(
-            load_profile(engine.profile),
-            Scheduling(**engine.model_dump(include=set(fields))),
-            speed=engine.speed,
-            seed=engine.seed,
-        )
-        listener = listen("127.0.0.1", 0)
-        self._port = listener.getsockname()[1]
-        self._server = guest_of(app, Limits(max_body_bytes=2**30))
-        self._task = asyncio.create_task(self._server.serve(sockets=[listener]))
+        if not self._config.backends:
+            listener = self._stack.enter_context(listen("127.0.0.1", 0))
+            self._port = listener.getsockname()[1]
+            app = self._app(limits := Limits(max_body_bytes=MAX_BODY_BYTES))
+            await self._stack.enter_async_context(running(app, listener, limits, grace_time=0))
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        if self._task is not None:
-            self._server.should_exit = True
-            with suppress(asyncio.CancelledError):
-                await self._task
+        await self._stack.aclose()
+
+    def _app(self, limits: Limits) -> ASGIApp:
+        engine = self._config.engine
+        return embedded_app(
+            load_profile(engine.profile),
+            Scheduling(**engine.model_dump(include=set(Scheduling.model_fields))),
+            speed=engine.speed,
+            seed=engine.seed,
+            limits=limits,
+        )
 
     def backends_of(self, config: GatewayConfig) -> Named:
         """The backends of a configuration, or the engine within."""
-        if config.backends or self._task is None:
+        if config.backends or not self._port:
             return [(backend, backend.kind) for backend in config.backends]
         engine = self._config.engine
         settings = Backend(

@@ -1,8 +1,9 @@
 """An HTTP server: uvicorn, with limits and nothing that we do not use."""
 
+import asyncio
 import socket
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from functools import partial
 from types import FrameType
 
@@ -32,14 +33,6 @@ class Server(uvicorn.Server):
         super().handle_exit(sig, frame)
 
 
-class Guest(uvicorn.Server):
-    """One within another's process, whose signals are not its own."""
-
-    def capture_signals(self) -> AbstractContextManager[None]:  # type: ignore[override]
-        """None of them."""
-        return nullcontext()
-
-
 def server_of(
     app: ASGIApp, limits: Limits, grace_time: int, on_stop: Callable[[], None] = lambda: None
 ) -> Server:
@@ -51,9 +44,29 @@ def server_of(
     return Server(_config(app, limits, grace_time), on_stop)
 
 
-def guest_of(app: ASGIApp, limits: Limits) -> Guest:
-    """A server of `app` beside another in the same loop; it stops when `should_exit` is set."""
-    return Guest(_config(app, limits, grace_time=0))
+@asynccontextmanager
+async def running(
+    app: ASGIApp, listener: socket.socket, limits: Limits, grace_time: int
+) -> AsyncIterator[uvicorn.Server]:
+    """Serve `app` while the block runs, beside whatever else is on the loop.
+
+    Signals are none of its business. At the end requests under way may finish as in `server_of`.
+    """
+    server = _Deaf(_config(app, limits, grace_time))
+    serving = asyncio.create_task(server.serve(sockets=[listener]))
+    try:
+        while not server.started and not serving.done():
+            await asyncio.sleep(0.005)
+        yield server
+    finally:
+        server.should_exit = True
+        await serving
+
+
+class _Deaf(uvicorn.Server):
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
 
 
 def _config(app: ASGIApp, limits: Limits, grace_time: int) -> uvicorn.Config:
