@@ -84,11 +84,14 @@ def test_all_others_are_refused_alike(headers: list[tuple[bytes, bytes]]) -> Non
     assert error.body == refusal(ring()).body, "it does not say what was wrong"
 
 
-def test_the_longest_key() -> None:
+@pytest.mark.parametrize("header", [b"authorization", b"x-api-key"])
+def test_the_longest_key(header: bytes) -> None:
     key = "k" * MAX_KEY_BYTES
-    listed = [{"sha256": sha256(key), "tenant": "long"}]
+    listed = [{"sha256": sha256(key + end), "tenant": f"long{end}"} for end in ("", "k")]
     keys = KeyRing(GatewayConfig.model_validate({"keys": listed}))
-    assert keys.find([bearer(key)]).tenant == "long"
+    scheme = b"Bearer " if header == b"authorization" else b""
+    assert keys.find([(header, scheme + key.encode())]).tenant == "long"
+    assert refusal(keys, (header, scheme + key.encode() + b"k")).status == 401
 
 
 def test_hashes_that_begin_alike_are_told_apart() -> None:

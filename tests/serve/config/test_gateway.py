@@ -116,6 +116,11 @@ def test_a_fault_is_one_line_with_its_place(tmp_path: Path, text: str, fault: st
     assert told.startswith(fault)
 
 
+def test_the_queue_may_hold_just_one_body(tmp_path: Path) -> None:
+    text = "[server]\nmax_body_bytes = 7\n[queue]\nmax_waiting_bytes = 7"
+    assert loaded(tmp_path, text).queue.max_waiting_bytes == 7
+
+
 def test_all_faults_are_told_at_once(tmp_path: Path) -> None:
     told = faults(tmp_path, f"[server]\nport = -1\n{BACKEND}kind = 'tgi'\n[log]\nlevel = 3\n")
     assert [line.split(": ")[:2] for line in told] == [

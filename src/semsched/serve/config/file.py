@@ -2,7 +2,7 @@
 
 import re
 import tomllib
-from bisect import bisect_right
+from bisect import bisect_left
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TypeVar, get_args
@@ -144,7 +144,7 @@ _HEADER = re.compile(rf"(\[\[?)[ \t]*({_DOTTED.pattern})[ \t]*\]\]?")
 _SPACE = re.compile(r"(?:[ \t\r\n]|#[^\n]*)*")
 _SCALAR = re.compile(
     r""""{3}(?:\\.|[^\\])*?"{3,5}|'{3}.*?'{3,5}|"(?:\\.|[^"\\])*"|'[^']*\'"""
-    r"|[^\s,\]}#]+",  # a date may be parted from its time by a space
+    r"|[^\s,\]}#]+(?:\ \d[^\s,\]}#]*)?",  # a date may be parted from its time by a space
     re.DOTALL,
 )
 
@@ -176,45 +176,43 @@ class _Scanner:
 
     def _next(self) -> str:
         """The next character that means something, '' at the end."""
-        self.at = self._end(_SPACE)
+        self._pass(_SPACE)
         return self.text[self.at : self.at + 1]
 
-    def _end(self, pattern: re.Pattern[str]) -> int:
+    def _pass(self, pattern: re.Pattern[str]) -> re.Match[str]:
         match = pattern.match(self.text, self.at)
-        return match.end() if match else self.at
+        if match is None:
+            raise AssertionError("tomllib would have complained")
+        self.at = match.end()
+        return match
 
     def _note(self, loc: Loc) -> None:
-        line = bisect_right(self._ends, self.at - 1) + 1
+        """`loc` begins on this line, and so do the tables around it that were not named yet."""
+        line = bisect_left(self._ends, self.at) + 1
         for size in range(1, len(loc) + 1):
             self.lines.setdefault(loc[:size], line)
 
     def _header(self) -> Loc:
         """[a.b] and [[a.b]]: within an array of tables its latest one is meant."""
-        match = _HEADER.match(self.text, self.at)
-        if match is None:
-            raise AssertionError("tomllib would have complained")
+        match = self._pass(_HEADER)
         loc: Loc = ()
-        names = list(_names(match[2]))
-        for name in names[:-1]:
-            loc = self._latest((*loc, name))
-        loc = (*loc, names[-1])
+        *parents, name = _names(match[2])
+        for parent in parents:
+            loc = self._latest((*loc, parent))
+        loc = (*loc, name)
         if match[1] == "[[":
             self._sizes[loc] = self._sizes.get(loc, 0) + 1
             loc = self._latest(loc)
         self._note(loc)
-        self.at = match.end()
         return loc
 
     def _latest(self, loc: Loc) -> Loc:
         return (*loc, self._sizes[loc] - 1) if loc in self._sizes else loc
 
     def _pair(self, table: Loc) -> None:
-        start, self.at = self.at, self._end(_DOTTED)
-        key = self.text[start : self.at]
-        self.at, end = start, self.at
-        loc = (*table, *_names(key))
+        loc = (*table, *_names(self._pass(_DOTTED)[0]))
         self._note(loc)
-        self.at = self.text.index("=", end) + 1
+        self.at = self.text.index("=", self.at) + 1
         self._value(loc)
 
     def _value(self, loc: Loc) -> None:
@@ -227,7 +225,7 @@ class _Scanner:
             for _ in self._items("}"):
                 self._pair(loc)
         else:
-            self.at = self._end(_SCALAR)
+            self._pass(_SCALAR)
 
     def _items(self, closing: str) -> Iterator[None]:
         """Stops in front of each item up to `closing`, which is passed."""
