@@ -10,7 +10,7 @@ import uvloop
 from starlette.types import Receive, Scope, Send
 
 from semsched.web.client import Client, GoneError
-from semsched.web.failure import ApiError
+from semsched.web.failure import ApiError, Header
 from semsched.web.limits import Limits
 from semsched.web.server import listen, running
 
@@ -26,6 +26,7 @@ class App:
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
         self.paths: list[str] = []
+        self.headers: list[list[Header]] = []
         self.num_gone = 0
         self.go_on = asyncio.Event()
         """/wait answers when it is set."""
@@ -38,6 +39,7 @@ class App:
             await send({"type": "lifespan.shutdown.complete"})
             return
         self.paths.append(scope["path"])
+        self.headers.append(scope["headers"])
         client = Client(scope, receive, send)
         try:
             body = await client.body(self.limits)

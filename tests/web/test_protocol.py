@@ -168,6 +168,18 @@ def test_a_head_without_end_is_bounded(loop: str) -> None:
     serve(loop, Limits(max_head_bytes=2000), scene)
 
 
+def test_each_head_has_its_own_bound(loop: str) -> None:
+    async def scene(_: App, connect: Connect) -> None:
+        peer = await connect()
+        for _unused in range(3):
+            await peer.say(ASK[:5])
+            await asyncio.sleep(0.02)
+            await peer.say(ASK[5:])
+            assert (await peer.answer())[::2] == (200, b"hi")
+
+    serve(loop, Limits(max_head_bytes=len(ASK) * 3 // 2), scene)
+
+
 def test_a_large_body_after_it_is_none_of_its_business(loop: str) -> None:
     async def scene(_: App, connect: Connect) -> None:
         peer = await connect()
@@ -180,11 +192,12 @@ def test_a_large_body_after_it_is_none_of_its_business(loop: str) -> None:
 
 
 def test_what_trails_a_body_is_no_header(loop: str) -> None:
-    async def scene(_: App, connect: Connect) -> None:
+    async def scene(app: App, connect: Connect) -> None:
         peer = await connect()
         head = b"POST / HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n"
         await peer.say(head + b"2\r\nhi\r\n0\r\nauthorization: me\r\n\r\n")
         assert (await peer.answer())[::2] == (200, b"hi")
+        assert app.headers == [[(b"transfer-encoding", b"chunked")]]
 
     serve(loop, Limits(), scene)
 
@@ -242,8 +255,9 @@ def test_who_finishes_sending_what_is_too_large_may_ask_again(loop: str) -> None
         peer = await connect()
         await peer.say(BIG.replace(b"9000000", b"2000") + b"x" * 1500)
         assert await peer.failure() == (413, "request_too_large")
-        await peer.say(b"x" * 500 + ASK)
-        assert (await peer.answer())[::2] == (200, b"hi")
+        await peer.say(b"x" * 500)
         assert not await peer.closed(within=LINGER + 0.2)
+        await peer.say(ASK)
+        assert (await peer.answer())[::2] == (200, b"hi")
 
     serve(loop, Limits(max_body_bytes=1000), scene)

@@ -10,7 +10,6 @@ from prometheus_client import generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from pydantic import ValidationError
 from starlette.applications import Starlette
-from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -31,6 +30,7 @@ from semsched.engine.metrics import EngineCollector, registry_of
 from semsched.engine.responses import Responses
 from semsched.web.client import read_all
 from semsched.web.failure import ApiError
+from semsched.web.handlers import handlers
 from semsched.web.limits import Limits
 from semsched.web.request_id import RequestIds
 
@@ -77,7 +77,7 @@ def build_app(service: Service) -> ASGIApp:
             Route("/admin/faults", pages.faults),
             Route("/admin/faults", pages.set_faults, methods=["POST"]),
         ],
-        exception_handlers=dict.fromkeys((ApiError, HTTPException, Exception), _failed),
+        exception_handlers=handlers(),
         lifespan=lifespan,
     )
     return RequestIds(app)
@@ -148,18 +148,3 @@ def is_loopback(host: str) -> bool:
 
 def _json(value: object) -> Response:
     return Response(msgspec.json.encode(value), media_type="application/json")
-
-
-async def _failed(request: Request, error: Exception) -> Response:
-    """Every failure has one form; what nobody foresaw is logged by those who call this."""
-    if not isinstance(error, ApiError):
-        error = _as_api_error(request, error)
-    return Response(error.body, status_code=error.status, media_type="application/json")
-
-
-def _as_api_error(request: Request, error: Exception) -> ApiError:
-    if not isinstance(error, HTTPException):
-        return ApiError(500, "internal_error", "something broke; the log of the server says what")
-    code = "method_not_allowed" if error.status_code == 405 else "not_found"
-    message = f"no {request.method} {request.url.path} here"
-    return ApiError(error.status_code, code, message)
