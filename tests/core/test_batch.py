@@ -337,10 +337,18 @@ class BatcherMachine(RuleBasedStateMachine):
         """The true output length of everybody in the house."""
         self.num_requests = 0
 
-    @rule(prompt=small, output=small, error=st.integers(-4, 4), urgency=st.integers(0, 4))
-    def add(self, prompt: int, output: int, error: int, urgency: int) -> None:
+    @rule(
+        prompt=small,
+        output=small,
+        error=st.integers(-4, 4),
+        tail=st.none() | st.integers(0, 12),
+        urgency=st.integers(0, 4),
+    )
+    def add(self, prompt: int, output: int, error: int, tail: int | None, urgency: int) -> None:
         id, self.num_requests = self.num_requests, self.num_requests + 1
-        request = Request(id, self.now, prompt, urgency, max(output + error, 1), 14)
+        p50 = max(output + error, 1)
+        p90 = 0 if tail is None else p50 + tail
+        request = Request(id, self.now, prompt, urgency, p50, 14, predicted_p90_tokens=p90)
         if self.seats.fits(request):
             seq = self.seats.add(request, Rank(*map(float, self.policy(request))))
             self.here[seq] = output

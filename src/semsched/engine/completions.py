@@ -95,6 +95,7 @@ class Completions:
             limits.max_tokens,
             body.priority,
             body.predicted_output_tokens,
+            body.predicted_p90_tokens or 0,
         )
         wire = Wire(self._dialect, body.model or service.model, prompt.num_tokens, answer)
         try:
