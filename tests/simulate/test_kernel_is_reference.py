@@ -83,6 +83,8 @@ def test_the_random_cases_are_hard_enough() -> None:
             seen.add("num_refused")
         if tail_matters(requests, profile, "sjf", scheduling):
             seen.add("estimates")
+        if scheduling.preemption == "off" and sums["num_preemptions"]:
+            seen.add("surprises")
 
     look()
     assert seen == {
@@ -91,6 +93,7 @@ def test_the_random_cases_are_hard_enough() -> None:
         "swapped_tokens",
         "num_refused",
         "estimates",
+        "surprises",
     }
 
 
