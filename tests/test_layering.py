@@ -13,6 +13,7 @@ SOURCE = Path(semsched.__file__).parent
 LEVELS: tuple[tuple[str, ...], ...] = (
     ("errors",),
     ("request",),
+    ("belief",),
     ("policy",),
     ("workload",),
     ("predict",),
@@ -27,8 +28,8 @@ LEVELS: tuple[tuple[str, ...], ...] = (
 )
 """From top to bottom; who shares a level may use the other's front door, not its insides."""
 
-NARROWER = {"core": {"errors", "request"}}
-"""The scheduler is pure: it knows requests and ranks, not where they come from."""
+NARROWER = {"core": {"errors", "request", "belief"}}
+"""The scheduler is pure: it knows requests, ranks and lengths, not where they come from."""
 
 IMPURE = {"asyncio", "datetime", "random", "secrets", "socket", "subprocess", "threading", "time"}
 """A scheduler that reads no clock, throws no dice and does no I/O has no use for these."""

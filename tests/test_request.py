@@ -30,10 +30,11 @@ def test_key_falls_as_the_remaining_time_shrinks() -> None:
     assert rank.key(1.0) < rank.key(2.0)
 
 
-def test_a_request_needs_neither_tenant_nor_deadline() -> None:
+def test_a_request_needs_neither_tenant_nor_deadline_nor_tail() -> None:
     request = Request(7, 1.5, 100, 0, 50, 200)
     assert request.tenant == ""
     assert request.deadline == math.inf
+    assert request.predicted_p90_tokens == 0
 
 
 def test_fields_are_in_the_documented_order() -> None:
@@ -46,6 +47,7 @@ def test_fields_are_in_the_documented_order() -> None:
         "max_output_tokens",
         "tenant",
         "deadline",
+        "predicted_p90_tokens",
     ]
 
 

@@ -18,6 +18,8 @@ class Request:
     Instants are in seconds, lengths in tokens. `urgency` and `predicted_output_tokens` are
     beliefs: what the predictors said, right or wrong. `max_output_tokens` is the limit the
     client declared, `deadline` the instant by which it wants to be finished (inf: none).
+    `predicted_p90_tokens` is the length that nine in ten such answers do not exceed, where
+    `predicted_output_tokens` is the median (0: nothing is believed of the tail).
     """
 
     id: int
@@ -28,6 +30,7 @@ class Request:
     max_output_tokens: int
     tenant: str = ""
     deadline: float = math.inf
+    predicted_p90_tokens: int = 0
 
 
 class Rank(NamedTuple):

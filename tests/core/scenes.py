@@ -35,9 +35,11 @@ def arrive(
     id: int | None = None,
     slope: float = 0.0,
     longest: int | None = None,
+    p90: int = 0,
 ) -> Sequence:
     """A request of that tier enters the queue."""
-    request = Request(tier if id is None else id, at, prompt, urgency, output, longest or output)
+    id, longest = tier if id is None else id, longest or output
+    request = Request(id, at, prompt, urgency, output, longest, predicted_p90_tokens=p90)
     return seats.add(request, Rank(tier, 0.0, slope))
 
 

@@ -149,7 +149,7 @@ def test_one_request_costs_what_the_paper_says(name: str, p: int, o: int) -> Non
     assert cost.base == 0.0
     assert prefill_time(cost, 0, p) == pytest.approx(prefill, rel=1e-12)
     assert decode_time(cost, p, o) == pytest.approx(decode, rel=1e-12)
-    assert remaining_time(cost, p, 0, 0, o) == pytest.approx(prefill + decode, rel=1e-12)
+    assert remaining_time(cost, p, 0, 0, o, 0) == pytest.approx(prefill + decode, rel=1e-12)
 
 
 @pytest.mark.parametrize(
@@ -203,21 +203,30 @@ def left(cost: StepCost, seq: Sequence) -> float:
         seq.computed,
         seq.emitted,
         request.predicted_output_tokens,
+        request.predicted_p90_tokens,
     )
 
 
 def test_remaining_time_is_prefill_with_its_step_then_decode() -> None:
     cost = StepCost(True, 1, 2, 0, 5, 0, 0, 0)
-    assert remaining_time(cost, 10, 0, 0, 3) == (1 + 2 * 10) + 3 * (1 + 5)
-    assert remaining_time(cost, 10, 4, 0, 3) == (1 + 2 * 6) + 3 * (1 + 5)
-    assert remaining_time(cost, 10, 10, 0, 3) == 3 * (1 + 5)
-    assert remaining_time(cost, 10, 11, 1, 3) == 2 * (1 + 5)
+    assert remaining_time(cost, 10, 0, 0, 3, 0) == (1 + 2 * 10) + 3 * (1 + 5)
+    assert remaining_time(cost, 10, 4, 0, 3, 0) == (1 + 2 * 6) + 3 * (1 + 5)
+    assert remaining_time(cost, 10, 10, 0, 3, 0) == 3 * (1 + 5)
+    assert remaining_time(cost, 10, 11, 1, 3, 0) == 2 * (1 + 5)
 
 
 def test_a_request_that_outlives_its_prediction_has_no_time_left() -> None:
     cost = StepCost(True, 1, 2, 3, 5, 7, 0, 0)
-    assert remaining_time(cost, 10, 13, 3, 3) == 0.0
-    assert remaining_time(cost, 10, 99, 89, 3) == 0.0
+    assert remaining_time(cost, 10, 13, 3, 3, 0) == 0.0
+    assert remaining_time(cost, 10, 99, 89, 3, 0) == 0.0
+
+
+def test_the_tokens_left_of_a_tail_are_costed_as_the_last_of_the_predicted() -> None:
+    """P50 200, P90 600: once 141 tokens are out 141 are left, however many more come out."""
+    cost = StepCost(True, 1, 2, 3, 5, 7, 0, 0)
+    for emitted in (141, 150, 199, 900):
+        time = remaining_time(cost, 10, 10 + emitted, emitted, 200, 600)
+        assert time == sum(1 + 5 + 7 * (context + 1) for context in range(10 + 59, 10 + 200))
 
 
 actions = st.lists(
@@ -229,16 +238,23 @@ actions = st.lists(
     cost=costs,
     prompt=st.integers(1, 200),
     predicted=st.integers(1, 40),
+    tail=st.integers(0, 400),
     first_token=st.integers(0, 1),
     actions=actions,
 )
 @fast
 def test_remaining_time_never_grows(
-    cost: StepCost, prompt: int, predicted: int, first_token: int, actions: list[tuple[str, int]]
+    cost: StepCost,
+    prompt: int,
+    predicted: int,
+    tail: int,
+    first_token: int,
+    actions: list[tuple[str, int]],
 ) -> None:
     """Along any run: prefill in any chunks, decode past the prediction, evictions between."""
     memory = KvMemory(num_blocks=1000, block_size=4)
-    seq = Sequence(Request(0, 0.0, prompt, 0, predicted, 1000), Rank(0, 0, 1), swaps=False)
+    believed = Request(0, 0.0, prompt, 0, predicted, 1000, predicted_p90_tokens=predicted + tail)
+    seq = Sequence(believed, Rank(0, 0, 1), swaps=False)
     for action, num in actions:
         before = left(cost, seq)
         if action == "evict" and seq.num_blocks:

@@ -378,6 +378,42 @@ def test_with_off_a_seat_comes_with_room_for_a_whole_life() -> None:
     assert first.num_blocks == 3
 
 
+@pytest.mark.parametrize(("p90", "num_blocks"), [(0, 5), (4, 2), (5, 2), (6, 3), (99, 5)])
+def test_with_off_a_life_is_planned_by_its_tail_if_that_is_known(p90: int, num_blocks: int) -> None:
+    engine = seats(preemption="off")
+    seq = arrive(engine, 0, prompt=3, output=4, longest=17, p90=p90)
+    engine.fill(0.0)
+    assert seq.num_blocks == num_blocks
+
+
+def test_with_off_who_outlives_its_plan_takes_from_the_worst_only_when_memory_is_full() -> None:
+    engine = seats(num_blocks=5, preemption="off")
+    longer, worst = (arrive(engine, tier, prompt=3, longest=17, p90=5) for tier in (0, 1))
+    engine.fill(0.0)
+    prefill(engine)
+    for num_tokens, places in ((5, "dd"), (4, "dz")):
+        decode(engine, longer, num_tokens)
+        engine.grow(1.0)
+        assert where(engine, longer, worst) == places
+    assert (longer.num_blocks, worst.num_blocks) == (4, 1)
+
+
+def test_with_off_who_outlived_its_plan_comes_back_for_its_next_token() -> None:
+    engine = seats(num_blocks=5, preemption="off")
+    best, longer = (arrive(engine, tier, prompt=3, longest=17, p90=5) for tier in (0, 1))
+    engine.fill(0.0)
+    prefill(engine)
+    decode(engine, best, 5)
+    engine.grow(1.0)
+    decode(engine, longer, 5)
+    engine.grow(2.0)
+    assert where(engine, best, longer) == "dz"
+    engine.remove(best, 3.0)
+    engine.fill(3.0)
+    assert where(engine, longer) == "d"
+    assert longer.num_blocks == 3
+
+
 # --- backfill ------------------------------------------------------------------------------------
 
 

@@ -151,6 +151,30 @@ def test_others_have_other_names(host: str) -> None:
     assert not is_loopback(host)
 
 
+@pytest.mark.parametrize(
+    ("predicted", "p50", "p90"),
+    [
+        ({"predicted_output_tokens": 5, "predicted_p90_tokens": 5}, 5, 5),
+        ({"predicted_output_tokens": 5}, 5, 0),
+        ({"predicted_p90_tokens": 8}, 9, 8),
+        ({}, 9, 0),
+    ],
+)
+def test_the_scheduler_believes_what_the_body_predicts(
+    predicted: dict[str, int], p50: int, p90: int
+) -> None:
+    async def scene(live: Live) -> None:
+        asked = asyncio.create_task(live.http.post(CHAT, json=ASK | {"max_tokens": 9} | predicted))
+        while not live.engine.seats.num_running:
+            await asyncio.sleep(0)
+        [seq] = [*live.engine.seats.prefilling, *live.engine.seats.decoding]
+        request = seq.request
+        assert (request.predicted_output_tokens, request.predicted_p90_tokens) == (p50, p90)
+        (await asked).close()
+
+    live(scene, speed=1.0)
+
+
 # --- what is wrong with a request --------------------------------------------------------------
 
 
@@ -168,6 +192,12 @@ def test_others_have_other_names(host: str) -> None:
         ({"messages": ["hello"]}, "messages[0]", "invalid_value"),
         ({"max_tokens": 40_000}, None, "context_length_exceeded"),
         ({"predicted_output_tokens": 0}, "predicted_output_tokens", "invalid_value"),
+        ({"predicted_p90_tokens": 0}, "predicted_p90_tokens", "invalid_value"),
+        (
+            {"predicted_output_tokens": 9, "predicted_p90_tokens": 8},
+            "predicted_p90_tokens",
+            "invalid_value",
+        ),
     ],
 )
 def test_a_bad_field_is_named(change: dict[str, Any], param: str | None, code: str) -> None:

@@ -51,6 +51,7 @@ def serve(
             request.max_output_tokens,
             request.urgency,
             request.predicted_output_tokens if with_predictions else None,
+            request.predicted_p90_tokens,
         )
         for request in requests
     ]
@@ -88,12 +89,17 @@ def test_it_does_what_the_simulator_does(
 ) -> None:
     """Exactly: the same instants, bit by bit, whatever the engine and its settings."""
     longest = profile.kv_tokens // 2  # whoever can never fit is another test's business
-    workload = Workload.known(
+    fitting = Workload.known(
         "fitting",
         drawn.arrived_at,
         np.minimum(drawn.prompt_tokens, longest),
         np.minimum(drawn.output_tokens, longest),
         drawn.urgency,
+    )
+    workload = replace(
+        fitting,
+        predicted_output_tokens=drawn.predicted_output_tokens,
+        predicted_p90_tokens=drawn.predicted_p90_tokens,
     )
     assert_same_instants(workload, profile, scheduling, with_predictions)
 

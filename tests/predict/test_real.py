@@ -47,6 +47,17 @@ def test_a_length_is_learned_when_its_answer_is_known(
     assert predicted.predicted_output_tokens[at] == round(p50)
 
 
+def test_the_tail_is_the_predictor_s_p90_under_the_limit(
+    workload: Workload, predicted: Workload
+) -> None:
+    limit = int(workload.max_output_tokens[0])
+    believed = LengthPredictor().predict(workload.text[:LAG], limit)
+    assert predicted.predicted_p90_tokens[:LAG].tolist() == np.rint(believed.p90).tolist()
+    assert (predicted.predicted_p90_tokens >= predicted.predicted_output_tokens).all()
+    assert (predicted.predicted_p90_tokens <= workload.max_output_tokens).all()
+    assert (workload.predicted_p90_tokens == 0).all()
+
+
 def test_the_truth_does_not_leak(workload: Workload, predicted: Workload) -> None:
     """What is believed of the first requests does not depend on any answer."""
     longer = replace(

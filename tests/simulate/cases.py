@@ -73,7 +73,7 @@ def engines(draw: st.DrawFn) -> EngineProfile:
 
 @st.composite
 def workloads(draw: st.DrawFn) -> Workload:
-    """Up to 40 requests with ties in arrival, wrong predictions and slow predictors."""
+    """Up to 40 requests with ties in arrival, wrong predictions, some tails, slow predictors."""
     num = draw(st.integers(1, 40))
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     span = draw(st.sampled_from([0, 10, 50]))
@@ -83,6 +83,9 @@ def workloads(draw: st.DrawFn) -> Workload:
     def ints(low: int, high: int) -> Ints:
         return rng.integers(low, high, num, dtype=np.int32)
 
+    believed = ints(1, MAX_TOKENS + 1)
+    tail = draw(st.sampled_from([0.0, 0.0, 0.5, 1.0]))  # of so many a P90 is known, right or wrong
+    p90 = believed + ints(-2, draw(st.sampled_from([0, 10, 2 * MAX_TOKENS])))
     return Workload(
         name="drawn",
         arrived_at=at,
@@ -91,7 +94,8 @@ def workloads(draw: st.DrawFn) -> Workload:
         urgency=ints(0, 5),
         max_output_tokens=np.full(num, MAX_TOKENS, dtype=np.int32),
         predicted_urgency=ints(0, 5),
-        predicted_output_tokens=ints(1, MAX_TOKENS + 1),
+        predicted_output_tokens=believed,
+        predicted_p90_tokens=np.where(rng.random(num) < tail, np.maximum(p90, 0), 0),
         ready_at=at + rng.choice([0.0, 0.5, 2.0], num),
     )
 

@@ -1,5 +1,8 @@
 """Two implementations, one contract: the kernel gives the rows of the reference."""
 
+from dataclasses import replace
+
+import numpy as np
 import polars as pl
 import pytest
 from hypothesis import given, settings
@@ -53,11 +56,22 @@ def test_same_rows_on_the_shipped_engines(setting: str, batching: str, preemptio
         assert_same(*both(requests, load_profile(setting), policy, scheduling))
 
 
+def tail_matters(
+    requests: Workload, profile: EngineProfile, policy: str, scheduling: Scheduling
+) -> bool:
+    """Whether it makes a difference that some P90s are known."""
+    points = replace(requests, predicted_p90_tokens=np.zeros(len(requests), dtype=np.int32))
+    with_tail, without = (
+        simulate(each, profile, POLICIES[policy], scheduling).rows for each in (requests, points)
+    )
+    return not with_tail.equals(without)
+
+
 def test_the_random_cases_are_hard_enough() -> None:
     """What the parity test is about does happen in cases like those it draws."""
     seen: set[str] = set()
 
-    @settings(max_examples=150, deadline=None, database=None, derandomize=True)
+    @settings(max_examples=300, deadline=None, database=None, derandomize=True)
     @given(workloads(), engines(), schedulings())
     def look(requests: Workload, profile: EngineProfile, scheduling: Scheduling) -> None:
         run = simulate(requests, profile, POLICIES["semantic"], scheduling)
@@ -67,9 +81,20 @@ def test_the_random_cases_are_hard_enough() -> None:
                 seen.add(what)
         if run.totals.num_refused:
             seen.add("num_refused")
+        if tail_matters(requests, profile, "sjf", scheduling):
+            seen.add("estimates")
+        if scheduling.preemption == "off" and sums["num_preemptions"]:
+            seen.add("surprises")
 
     look()
-    assert seen == {"num_preemptions", "recomputed_tokens", "swapped_tokens", "num_refused"}
+    assert seen == {
+        "num_preemptions",
+        "recomputed_tokens",
+        "swapped_tokens",
+        "num_refused",
+        "estimates",
+        "surprises",
+    }
 
 
 def test_the_kernel_jumps() -> None:

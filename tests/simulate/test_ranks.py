@@ -27,6 +27,7 @@ def workload(ready_at: list[float]) -> Workload:
         predicted_urgency=urgency,
         predicted_output_tokens=lengths + 1,
         ready_at=np.array(ready_at),
+        predicted_p90_tokens=lengths + 2,
     )
 
 
@@ -55,6 +56,7 @@ def test_a_policy_sees_what_is_believed_not_what_is_true() -> None:
     assert ticket.asked == [requests.request(0), requests.request(1)]
     assert ticket.asked[1].urgency == 1
     assert ticket.asked[1].predicted_output_tokens == 3
+    assert ticket.asked[1].predicted_p90_tokens == 4
 
 
 @pytest.mark.parametrize("name", POLICIES)

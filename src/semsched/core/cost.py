@@ -13,6 +13,8 @@ functions; sums over a batch are sums of integers, so their order cannot matter.
 
 from typing import NamedTuple
 
+from semsched.belief import tokens_left
+
 
 class StepCost(NamedTuple):
     """Coefficients of the step time, in seconds."""
@@ -78,15 +80,21 @@ def engine_time(cost: StepCost, prompt_tokens: int, output_tokens: int, seats: f
 
 
 def remaining_time(
-    cost: StepCost, prompt_tokens: int, computed: int, emitted: int, predicted_output_tokens: int
+    cost: StepCost,
+    prompt_tokens: int,
+    computed: int,
+    emitted: int,
+    predicted_output_tokens: int,
+    predicted_p90_tokens: int,
 ) -> float:
     """Predicted seconds still to do, alone on the engine; it never grows as a request runs.
 
     What an eviction took away is not counted, so that nobody falls back in the order by being
-    evicted. A request that outlives its prediction has no time left, not a negative one.
+    evicted. The tokens left are costed as the last ones of the predicted length: at the context
+    reached, a request that outlives its prediction would grow dearer with each token.
     """
-    left = max(predicted_output_tokens - emitted, 0)
-    time = decode_time(cost, prompt_tokens + emitted, left)
+    left = tokens_left(predicted_output_tokens, predicted_p90_tokens, emitted)
+    time = decode_time(cost, prompt_tokens + predicted_output_tokens - left, left)
     if computed < prompt_tokens:
         time += cost.base + prefill_time(cost, computed, prompt_tokens - computed)
     return time

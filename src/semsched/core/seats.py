@@ -177,9 +177,15 @@ class Seats:
         self.num_changes += 1
 
     def _blocks_to_sit(self, seq: Sequence) -> int:
-        """A seat takes room up to the next token, or for a whole life where nobody may be cut."""
+        """A seat takes room up to the next token, or for a whole life where nobody may be cut.
+
+        A life is planned by its P90, or by its limit where no P90 is known. Only there: where
+        blocks can be taken back, to set some apart for later costs more seats than it saves.
+        """
         if self._reserves:
-            whole_life = seq.request.prompt_tokens + seq.request.max_output_tokens
+            limit = seq.request.max_output_tokens
+            planned = min(seq.request.predicted_p90_tokens or limit, limit)
+            whole_life = seq.request.prompt_tokens + max(planned, seq.emitted + 1)
             return self.memory.missing(seq, whole_life)
         return self.memory.missing(seq, seq.known + 1 - self.first_token)
 

@@ -46,5 +46,6 @@ class Sequence:
             self.computed,
             self.emitted,
             request.predicted_output_tokens,
+            request.predicted_p90_tokens,
         )
         return (*self.rank.key(left), request.arrived_at, request.id)

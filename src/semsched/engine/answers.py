@@ -11,7 +11,6 @@ from typing import Literal, NamedTuple
 
 from semsched.engine.dice import throw, uniform
 from semsched.predict.length import prior_lengths
-from semsched.predict.length.lengths import Z90
 
 WORDS = (
     " the of and to in is that it for as with on be at by this from or an are which one can "
@@ -23,6 +22,7 @@ WORDS = (
 """A token each, with the space before it."""
 
 _NORMAL = NormalDist()
+_Z90 = _NORMAL.inv_cdf(0.9)
 
 
 class LengthLimits(NamedTuple):
@@ -63,5 +63,5 @@ def _natural_length(prompt: str, seed: int) -> int:
     """Output tokens if nobody limits them."""
     believed = prior_lengths([prompt])
     p50, p90 = float(believed.p50[0]), float(believed.p90[0])
-    spread = log(p90 / p50) / Z90
+    spread = log(p90 / p50) / _Z90
     return round(p50 * exp(spread * _NORMAL.inv_cdf(uniform("length", seed, prompt))))

@@ -34,6 +34,7 @@ class Body(msgspec.Struct):
     n: int | None = 1
     priority: Annotated[int, Meta(ge=-(2**53), le=2**53)] = 0
     predicted_output_tokens: Tokens | None = None
+    predicted_p90_tokens: Tokens | None = None
     seed: int | None = None
     encoding_format: Literal["float", "base64"] = "float"
 
@@ -61,9 +62,17 @@ def read_body(content: bytes) -> Body:
         raise ApiError(400, "invalid_value", f"{param or 'body'}: {why}", param) from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise ApiError(400, "invalid_json", f"the body is not JSON: {error}") from None
+    _check(body)
+    return body
+
+
+def _check(body: Body) -> None:
     if body.n not in (None, 1):
         raise ApiError(400, "unsupported_value", f"n: only 1 answer is given, got {body.n}", "n")
     if body.limit is not None and body.min_tokens > body.limit:
         message = f"min_tokens: {body.min_tokens} is more than max_tokens, {body.limit}"
         raise ApiError(400, "invalid_value", message, "min_tokens")
-    return body
+    p50, p90 = body.predicted_output_tokens, body.predicted_p90_tokens
+    if p50 is not None and p90 is not None and p90 < p50:
+        message = f"predicted_p90_tokens: {p90} is less than predicted_output_tokens, {p50}"
+        raise ApiError(400, "invalid_value", message, "predicted_p90_tokens")

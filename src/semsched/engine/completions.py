@@ -69,6 +69,7 @@ class Completions(Handler):
             limits.max_tokens,
             body.priority,
             body.predicted_output_tokens,
+            body.predicted_p90_tokens or 0,
         )
         wire = self._dialect.wire(body.model or service.model, prompt.num_tokens, answer)
         return Exchange(client, body, service.submit(job), wire, fault)

@@ -27,7 +27,8 @@ class Job(NamedTuple):
 
     prompt_tokens >= 1, 1 <= output_tokens <= max_output_tokens.
     `priority` is vLLM's: smaller runs first. With `predicted_output_tokens` (at least 1) those
-    of one priority run by predicted remaining time, without by arrival.
+    of one priority run by predicted remaining time, without by arrival. Nine in
+    ten such answers do not exceed `predicted_p90_tokens` (0: nothing is believed of the tail).
     """
 
     prompt_tokens: int
@@ -35,6 +36,7 @@ class Job(NamedTuple):
     max_output_tokens: int
     priority: int = 0
     predicted_output_tokens: int | None = None
+    predicted_p90_tokens: int = 0
 
     def check(self) -> None:
         """Raise ValueError for a job that would never end, or end beyond its limit."""
@@ -50,6 +52,7 @@ class Job(NamedTuple):
             urgency=min(max(self.priority, 0), NUM_CLASSES - 1),
             predicted_output_tokens=self.predicted_output_tokens or self.max_output_tokens,
             max_output_tokens=self.max_output_tokens,
+            predicted_p90_tokens=self.predicted_p90_tokens,
         )
 
     def rank(self, arrived_at: float) -> Rank:

@@ -5,10 +5,10 @@ from functools import cache, lru_cache
 
 import numpy as np
 
-from semsched.predict.length import LengthPredictor
+from semsched.predict.length import LengthPredictor, Lengths
 from semsched.predict.urgency import UrgencyClassifier, decide
 from semsched.workload import Workload, WorkloadError
-from semsched.workload.workload import Ints
+from semsched.workload.workload import Floats, Ints
 
 LAG = 256
 """Requests between one and the next whose answer is known. Nobody's answer may be learned before
@@ -28,10 +28,12 @@ def predicted_from_text(workload: Workload) -> Workload:
             f"{workload.name}: no texts to predict from: use a trace with the column text, "
             "or --arrivals poisson with --texts"
         )
+    believed = _lengths(workload)
     return replace(
         workload,
         predicted_urgency=np.array([_urgency(text) for text in workload.text], dtype=np.int32),
-        predicted_output_tokens=_lengths(workload),
+        predicted_output_tokens=_whole(believed.p50),
+        predicted_p90_tokens=_whole(believed.p90),
     )
 
 
@@ -46,11 +48,15 @@ def _classifier() -> UrgencyClassifier:
     return UrgencyClassifier()
 
 
-def _lengths(workload: Workload) -> Ints:
+def _lengths(workload: Workload) -> Lengths:
     predictor, texts = LengthPredictor(), workload.text
-    p50 = np.empty(len(workload))
+    p50, p90 = np.empty((2, len(workload)))
     for i, text in enumerate(texts):
         if i >= LAG:
             predictor.observe(texts[i - LAG], int(workload.output_tokens[i - LAG]))
-        p50[i] = predictor.predict([text], int(workload.max_output_tokens[i])).p50[0]
-    return np.maximum(np.rint(p50), 1).astype(np.int32)
+        [p50[i]], [p90[i]] = predictor.predict([text], int(workload.max_output_tokens[i]))
+    return Lengths(p50, p90)
+
+
+def _whole(tokens: Floats) -> Ints:
+    return np.rint(tokens).astype(np.int32)

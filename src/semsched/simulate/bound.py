@@ -88,12 +88,13 @@ def _least_cost(workload: Workload, profile: EngineProfile, scheduling: Scheduli
 
     In chunked batching a prefill that is done again yields a token. A request that loses KV may
     so get one for the prefill of a token at context c, b + c (2 context + 1), where that is
-    less than a decode; it cannot if nobody ever loses KV.
+    less than a decode; it cannot if nobody ever loses KV: all fit, or reserve their limit.
     """
     cost = profile.cost
     everything = _blocks(workload.prompt_tokens, workload.max_output_tokens, profile).sum()
-    ample = scheduling.preemption == "off" or everything <= profile.memory.num_blocks
-    if scheduling.batching == "alternate" or ample:
+    ample = everything <= profile.memory.num_blocks
+    reserved = scheduling.preemption == "off" and not workload.predicted_p90_tokens.any()
+    if scheduling.batching == "alternate" or ample or reserved:
         return cost
     return cost._replace(
         decode_seq=min(cost.decode_seq, cost.prefill_token),

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator
-from dataclasses import fields, replace
+from dataclasses import replace
 from functools import partial
 from time import perf_counter
 from typing import Any, Literal
@@ -128,7 +128,7 @@ def simulate_fleet(
 
 def _share(workload: Workload, ids: Any) -> Workload:
     """The requests `ids` (in order) as a workload of their own."""
-    columns = {field.name: getattr(workload, field.name)[ids] for field in fields(workload)[1:9]}
+    columns = {name: getattr(workload, name)[ids] for name in workload.columns()}
     tenant = tuple(workload.tenant[id] for id in ids) if workload.tenant else ()
     return replace(workload, **columns, tenant=tenant, text=())  # read already
 

@@ -42,6 +42,7 @@ def _beliefs(workload: Workload) -> SimpleNamespace:
         max_output_tokens=workload.max_output_tokens,
         tenant=np.array(workload.tenant or ""),
         deadline=np.inf,
+        predicted_p90_tokens=workload.predicted_p90_tokens,
     )
 
 

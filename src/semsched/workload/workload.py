@@ -1,6 +1,6 @@
 """Workload: the requests of a run as columns, the truth and what is believed of it."""
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Self
 
 import numpy as np
@@ -29,8 +29,8 @@ class Workload:
     known to the engine and to the report; `predicted_urgency`, `predicted_output_tokens` and
     `ready_at` (when the predictors are done and the request enters the queue) are what a
     scheduler sees. `max_output_tokens` is the limit the client declared. A request's id is
-    its position; `tenant` and `text` may be empty. Raises WorkloadError if the columns break any
-    of that.
+    its position; `tenant` and `text` may be empty. `predicted_p90_tokens` (see `Request`) is 0
+    for all unless given. Raises WorkloadError if the columns break any of that.
     """
 
     name: str
@@ -42,6 +42,7 @@ class Workload:
     predicted_urgency: Ints
     predicted_output_tokens: Ints
     ready_at: Floats
+    predicted_p90_tokens: Ints = field(default_factory=lambda: np.zeros(0, dtype=np.int32))
     tenant: tuple[str, ...] = ()
     text: tuple[str, ...] = ()
 
@@ -79,9 +80,11 @@ class Workload:
     def __post_init__(self) -> None:
         if not len(self):
             raise WorkloadError(f"{self.name}: zero requests, there is nothing to simulate")
-        for field in fields(self)[1:9]:
-            if len(getattr(self, field.name)) != len(self):
-                raise WorkloadError(f"{self.name}: {field.name} has another length than arrived_at")
+        if not len(self.predicted_p90_tokens):  # how many zeros, no default can know
+            object.__setattr__(self, "predicted_p90_tokens", np.zeros(len(self), dtype=np.int32))
+        for column in self.columns():
+            if len(getattr(self, column)) != len(self):
+                raise WorkloadError(f"{self.name}: {column} has another length than arrived_at")
         for column in ("tenant", "text"):
             if len(getattr(self, column)) not in (0, len(self)):
                 raise WorkloadError(f"{self.name}: {column} has another length than arrived_at")
@@ -92,6 +95,7 @@ class Workload:
         self._demand("ready_at", in_time, "at or after arrival, and finite")
         for name in ("prompt_tokens", "output_tokens", "predicted_output_tokens"):
             self._demand(name, getattr(self, name) >= 1, "at least 1")
+        self._demand("predicted_p90_tokens", self.predicted_p90_tokens >= 0, "at least 0")
         self._demand(
             "output_tokens", self.output_tokens <= self.max_output_tokens, "at most the maximum"
         )
@@ -102,11 +106,16 @@ class Workload:
     def __len__(self) -> int:
         return len(self.arrived_at)
 
-    def _demand(self, field: str, holds: NDArray[np.bool_], what: str) -> None:
+    def _demand(self, column: str, holds: NDArray[np.bool_], what: str) -> None:
         if not holds.all():
             at = int(np.argmin(holds))
-            value = getattr(self, field)[at]
-            raise WorkloadError(f"{self.name}: request {at}: {field} is {value}, must be {what}")
+            value = getattr(self, column)[at]
+            raise WorkloadError(f"{self.name}: request {at}: {column} is {value}, must be {what}")
+
+    @classmethod
+    def columns(cls) -> tuple[str, ...]:
+        """The names of the fields that are arrays."""
+        return tuple(column.name for column in fields(cls)[1:10])
 
     def request(self, id: int) -> Request:
         """What a scheduler may know about request `id`."""
@@ -118,6 +127,7 @@ class Workload:
             predicted_output_tokens=int(self.predicted_output_tokens[id]),
             max_output_tokens=int(self.max_output_tokens[id]),
             tenant=self.tenant[id] if self.tenant else "",
+            predicted_p90_tokens=int(self.predicted_p90_tokens[id]),
         )
 
     def arriving_at(self, arrived_at: Floats) -> Self:

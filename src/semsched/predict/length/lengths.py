@@ -1,24 +1,19 @@
 """A predicted length as a distribution, and what is left of it while tokens come out."""
 
 from collections.abc import Sequence
-from math import erfc, log, sqrt
-from statistics import NormalDist
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from semsched.belief import length_beyond, shape_of
+
 Floats = NDArray[np.float64]
 Caps = int | Sequence[int | None] | None
 """The most tokens an answer may have: for all, one each (None: no limit), or no limit."""
 
-Z90 = NormalDist().inv_cdf(0.9)
-
 LONGEST = 1e6
 """Tokens beyond which no prediction goes."""
-
-_FAR = 8.0
-"""Standard deviations beyond which the tail is taken as exponential: its inverse underflows."""
 
 
 class Lengths(NamedTuple):
@@ -50,33 +45,22 @@ def caps(max_output_tokens: Caps, num_texts: int) -> Floats:
 def remaining(believed: Lengths, produced: ArrayLike, max_output_tokens: Caps = None) -> Lengths:
     """Tokens still to come, given that `produced` (shape [n]) are out and the answer goes on.
 
-    The length is taken as log-normal through P50 and P90; the result holds the same quantiles of
-    length - produced under the condition length > produced, each at least 1. Of equal quantiles
-    (a cap) what is left of them. Source: TRAIL (arXiv 2410.01035) refines from hidden states
-    while running; this is the part that needs nothing but the count.
+    The length is taken as log-logistic through P50 and P90 (belief.py); the result holds the same
+    quantiles of length - produced under the condition length > produced, each at least 1. Of equal
+    quantiles (a cap) what is left of them. Source: TRAIL (arXiv 2410.01035) refines from hidden
+    states while running; this is the part that needs nothing but the count.
     """
     out = np.broadcast_to(np.asarray(produced, dtype=np.float64), believed.p50.shape)
-    cap = caps(max_output_tokens, len(out))
     left = [
-        [_conditional(p50, p90, gone, quantile) for quantile in (0.5, 0.9)]
+        [_left(p50, p90, gone, quantile) for quantile in (0.5, 0.9)]
         for p50, p90, gone in zip(*believed, out, strict=True)
     ]
     low, high = np.array(left, dtype=np.float64).reshape(-1, 2).T
-    most = np.maximum(cap - out, 1.0)
+    most = np.maximum(caps(max_output_tokens, len(out)) - out, 1.0)
     return Lengths(np.minimum(low, most), np.minimum(high, most))
 
 
-def _conditional(p50: float, p90: float, produced: float, quantile: float) -> float:
-    sigma = log(p90 / p50) / Z90
-    if sigma < 1e-9:
-        return max(p50 - produced, 1.0)
-    reached = (log(max(produced, 1e-9)) - log(p50)) / sigma
-    exponent = log(p50) + sigma * _beyond(reached, 1.0 - quantile)
-    return float(np.clip(np.exp(min(exponent, log(LONGEST))) - produced, 1.0, LONGEST))
-
-
-def _beyond(reached: float, survival: float) -> float:
-    """The z that a standard normal above `reached` exceeds with probability `survival`."""
-    if reached > _FAR:
-        return reached - log(survival) / reached
-    return -NormalDist().inv_cdf(survival * 0.5 * erfc(reached / sqrt(2)))
+def _left(p50: float, p90: float, produced: float, quantile: float) -> float:
+    is_sure = p90 / p50 <= 1.0
+    end = p50 if is_sure else length_beyond(p50, shape_of(p50, p90), produced, quantile)
+    return min(max(end - produced, 1.0), LONGEST)

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 import numba
 from numba.extending import register_jitable
 
+from semsched import belief
 from semsched.core import cost
 from semsched.simulate import series
 
@@ -19,6 +20,10 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 SHARED = (
+    belief.length_beyond,
+    belief.shape_of,
+    belief.tokens_left,
+    belief.turning_point,
     cost.decode_line,
     cost.decode_time,
     cost.prefill_time,
@@ -89,5 +94,6 @@ def _can_cache() -> bool:
 def _sources() -> list[str]:
     package = files("semsched")
     kernel = sorted((package / "simulate" / "kernel").iterdir(), key=lambda path: path.name)
-    used = [package / "core" / "cost.py", package / "simulate" / "series.py", *kernel]
+    shared = [package / "belief.py", package / "core" / "cost.py"]
+    used = [*shared, package / "simulate" / "series.py", *kernel]
     return [path.read_text("utf-8") for path in used if path.name.endswith(".py")]

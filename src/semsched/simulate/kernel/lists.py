@@ -48,6 +48,7 @@ def update_key(s: State, cost: StepCost, id: int) -> None:
         request.computed,
         request.emitted,
         request.predicted_output_tokens,
+        request.predicted_p90_tokens,
     )
     request.value = request.offset + request.slope * left
 

@@ -143,7 +143,9 @@ def blocks_to_sit(s: State, id: int) -> int:
     request = s.requests[id]
     v = s.vars[0]
     if v.preemption == NEVER:
-        tokens = request.prompt_tokens + request.max_output_tokens
+        p90, limit = request.predicted_p90_tokens, request.max_output_tokens
+        planned = min(p90, limit) if p90 else limit
+        tokens = request.prompt_tokens + max(planned, request.emitted + 1)
     else:
         tokens = request.prompt_tokens + request.emitted + 1 - v.chunked
     return max(blocks_for(s, tokens) - request.num_blocks, 0)

@@ -69,6 +69,7 @@ REQUEST = np.dtype(
         ("output_tokens", "i4"),
         ("max_output_tokens", "i4"),
         ("predicted_output_tokens", "i4"),
+        ("predicted_p90_tokens", "i4"),
         # how far it has come
         ("value", "f8"),  # offset + slope * remaining time, as last computed
         ("seated_at", "f8"),
@@ -85,7 +86,8 @@ REQUEST = np.dtype(
         ("urgency", "i1"),
         ("swaps", "i1"),  # lost KV is loaded back, not computed again
         ("where", "i1"),
-    ]
+    ],
+    align=True,  # 9 bytes of padding a request buy 2 % of speed
 )
 
 
@@ -149,7 +151,8 @@ def _blank_requests(
     for name in ("arrived_at", "ready_at", "prompt_tokens", "output_tokens", "max_output_tokens"):
         requests[name] = getattr(workload, name)
     requests["urgency"] = workload.predicted_urgency
-    requests["predicted_output_tokens"] = workload.predicted_output_tokens
+    for name in ("predicted_output_tokens", "predicted_p90_tokens"):
+        requests[name] = getattr(workload, name)
     prompt_tokens: Any = workload.prompt_tokens.astype(np.int64)
     requests["swaps"] = restored_by_swap(profile.cost, scheduling.restore, prompt_tokens)
     for name, column in ranks._asdict().items():
