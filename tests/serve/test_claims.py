@@ -1,4 +1,3 @@
-import re
 from collections.abc import Callable
 from typing import Any
 
@@ -6,7 +5,7 @@ import pytest
 from hypothesis import given
 
 from semsched.request import CLASS_NAMES
-from semsched.serve.claims import claim_of, deadline_of, forwarded, request_id
+from semsched.serve.claims import claim_of, deadline_of, forwarded
 from semsched.web.failure import ApiError, Header
 from tests.serve.said import HEADERS, PRIORITY, claimed
 
@@ -108,29 +107,6 @@ def test_a_deadline_is_within_a_day_or_an_error(headers: list[Header]) -> None:
     except ApiError:
         return
     assert seconds is None or 0 < seconds <= 86_400
-
-
-# --- ids -----------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("id", ["a", "A-b_c.d:9", "x" * 128])
-def test_a_harmless_id_is_kept(id: str) -> None:
-    assert request_id([(b"X-Request-Id", id.encode())]) == id
-
-
-@pytest.mark.parametrize(
-    "headers",
-    [
-        [],
-        *([(b"x-request-id", value)] for value in (b"", b"x" * 129, b"a b", b"a\n", b"a\r\nb: c")),
-        *([(b"x-request-id", value)] for value in (b"\xff", b"<script>", b"a,b", b"{}", b"a\x00")),
-        [(b"x-request-id", b"a"), (b"x-request-id", b"b")],
-    ],
-)
-def test_others_get_a_new_id(headers: list[Header]) -> None:
-    first, second = request_id(headers), request_id(headers)
-    assert re.fullmatch("[0-9a-f]{32}", first)
-    assert first != second
 
 
 # --- what goes on to an engine -------------------------------------------------------------------

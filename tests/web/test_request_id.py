@@ -12,7 +12,10 @@ def test_a_sane_id_is_kept(id: bytes) -> None:
     assert request_id_of([(b"host", b"a"), (b"x-request-id", id)]) == id
 
 
-@pytest.mark.parametrize("id", [b"", b"x" * 129, b"a b", b"a\n", b"\xe4", b'"'])
+@pytest.mark.parametrize(
+    "id",
+    [b"", b"x" * 129, b"a b", b"a\n", b"a\r\nb: c", b"a\x00", b"\xe4", b'"', b"<i>", b"a,b", b"{}"],
+)
 def test_any_other_is_replaced(id: bytes) -> None:
     made = request_id_of([(b"x-request-id", id)])
     assert made != id

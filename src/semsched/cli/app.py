@@ -38,7 +38,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         code = _run(arguments)
     except typer.TyperException as error:
-        return _fail(" ".join(error.format_message().split()), error.exit_code)
+        lines = (" ".join(line.split()) for line in error.format_message().splitlines())
+        return _fail("\n".join(filter(None, lines)), error.exit_code)
     except BrokenPipeError:  # the reader has seen enough
         _drop_output()
         return 0

@@ -70,11 +70,13 @@ def configured(given: Given) -> Any:
         if given.backends:
             backends = [{"url": url, "kind": given.kind} for url in given.backends]
             changes["backends"] = tuple(map(Backend.model_validate, backends))
+        given_there = {name: getattr(config, name) for name in config.model_fields_set}
+        return GatewayConfig.model_validate({**given_there, **changes})
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
-        where = f"--{first['loc'][0]}: " if first["loc"] else ""
-        raise InputError(where + first["msg"].removeprefix("Value error, ")) from error
-    return config.model_copy(update=changes)
+        where = ".".join(str(part) for part in (*first["loc"], *first.get("ctx", {}).get("at", ())))
+        message = first["msg"].removeprefix("Value error, ")
+        raise InputError(f"{where}: {message}" if where else message) from error
 
 
 def _changed(table: Any, values: Mapping[str, object]) -> Any:

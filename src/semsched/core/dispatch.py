@@ -122,9 +122,8 @@ class Dispatcher:
 
     def _service_time(self, request: Request) -> float:
         """Predicted seconds, alone on an engine."""
-        return remaining_time(
-            self._cost, request.prompt_tokens, 0, 0, request.predicted_output_tokens
-        )
+        p50, p90 = request.predicted_output_tokens, request.predicted_p90_tokens
+        return remaining_time(self._cost, request.prompt_tokens, 0, 0, p50, p90)
 
     # --- to an engine --------------------------------------------------------------------
 
@@ -146,7 +145,8 @@ class Dispatcher:
         return assigned
 
     def _load(self, request: Request) -> Load:
-        longest = max(request.predicted_output_tokens, 1)
+        """Seconds by P50, memory by P90, where there is one."""
+        longest = max(request.predicted_output_tokens, request.predicted_p90_tokens)
         kv_tokens = request.prompt_tokens + min(longest, request.max_output_tokens)
         return Load(request.urgency, kv_tokens, self._service_time(request))
 
@@ -188,7 +188,7 @@ class Dispatcher:
             return
         request, load = entry.request, self.ledger[engine].loads[id]
         self.ledger[engine].remove(id)
-        used = remaining_time(self._cost, request.prompt_tokens, 0, 0, output_tokens)
+        used = remaining_time(self._cost, request.prompt_tokens, 0, 0, output_tokens, 0)
         self.lanes.charge(load.urgency, request.tenant, (used - load.work) / entry.weight)
         self._forget(id)
 

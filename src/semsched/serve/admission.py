@@ -1,7 +1,7 @@
 """Admission: from the bytes of a request to its class, its predicted length and its rank."""
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -15,7 +15,7 @@ from semsched.predict.urgency import Asked, Rule, UrgencyClassifier, Verdict, tr
 from semsched.predict.urgency.judge import Judge, judged
 from semsched.predict.urgency.triage import held
 from semsched.request import CLASS_NAMES, Rank, Request
-from semsched.serve.claims import DAY, claim_of, deadline_of, request_id
+from semsched.serve.claims import DAY, claim_of, deadline_of
 from semsched.serve.keys import Key
 from semsched.serve.visit import Visit
 from semsched.web.failure import ApiError, Header
@@ -32,8 +32,9 @@ class Arrival:
     id: int
     at: float
     key: Key
-    headers: list[Header]
-    content: bytes
+    headers: list[Header] = field(repr=False)
+    content: bytes = field(repr=False)
+    request_id: str
     has_answer: bool
     """Whether tokens come out of it: an embedding is over with its prefill."""
 
@@ -66,7 +67,7 @@ class Admission:
             verdict=verdict,
             text=text,
             model=str(body.get("model", "")),
-            request_id=request_id(arrival.headers),
+            request_id=arrival.request_id,
             is_clamped=is_clamped,
             has_answer=arrival.has_answer,
             ready_at=now,
@@ -104,15 +105,16 @@ class Admission:
         limit = limit_of(body) or DEFAULT_MAX_OUTPUT_TOKENS
         if arrival.has_answer:
             lengths = self.lengths.predict([text], limit, str(body.get("model", "")))
-            p50 = max(round(float(lengths.p50[0])), 1)
+            p50, p90 = (max(round(float(quantile[0])), 1) for quantile in lengths)
         else:
-            limit = p50 = 1
+            limit = p50 = p90 = 1
         return Request(
             id=arrival.id,
             arrived_at=arrival.at,
             prompt_tokens=max(len(arrival.content) // BYTES_PER_TOKEN, 1),
             urgency=urgency,
             predicted_output_tokens=p50,
+            predicted_p90_tokens=p90,
             max_output_tokens=limit,
             tenant=arrival.key.tenant,
             deadline=arrival.at + (deadline_of(arrival.headers) or DAY),

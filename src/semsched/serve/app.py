@@ -9,6 +9,7 @@ from pathlib import Path
 
 from starlette.applications import Starlette
 from starlette.routing import Route
+from starlette.types import ASGIApp
 
 from semsched.core.dispatch import Dispatcher
 from semsched.core.drain import DrainRate
@@ -27,9 +28,11 @@ from semsched.serve.pages import Pages
 from semsched.serve.records import Records
 from semsched.serve.refusals import Refusals
 from semsched.serve.reload import Read, Reloader, admission_of, limits_of
+from semsched.serve.tracing import tracer_of
 from semsched.serve.view import View
 from semsched.web import limits as web
 from semsched.web.handlers import handlers
+from semsched.web.request_id import RequestIds
 
 FLUSH_EVERY = 1.0
 """Seconds between two flushes of the journal."""
@@ -73,6 +76,8 @@ class Gateway:
                 self.service.desk.close()
                 self.teacher.finish()
         self.journal.close()
+        if self.service.tracer:
+            await asyncio.to_thread(self.service.tracer.close)
         self.service.records.check()
 
     async def _flush(self) -> None:
@@ -111,6 +116,7 @@ def build(read: Read, path: Path | None = None) -> Gateway:
         refusals=Refusals(drain, lambda: len(desk.dispatcher.lanes)),
         now=now,
         limits=server_limits(config),
+        tracer=tracer_of(endpoint) if (endpoint := config.telemetry.otlp_endpoint) else None,
     )
     lag = LoopLag()
     view = View(service, drain, lag, shows_text=config.board.prompt_text)
@@ -125,7 +131,7 @@ def server_limits(config: GatewayConfig) -> web.Limits:
     return web.Limits(**{name: getattr(config.server, name) for name in names})
 
 
-def app_of(gateway: Gateway) -> Starlette:
+def app_of(gateway: Gateway) -> ASGIApp:
     """The ASGI application; the gateway runs as long as it lives."""
 
     @asynccontextmanager
@@ -133,11 +139,12 @@ def app_of(gateway: Gateway) -> Starlette:
         async with gateway.running():
             yield
 
-    return Starlette(
+    app = Starlette(
         routes=[*_api(gateway.service), *_pages(gateway)],
         exception_handlers=handlers(),
         lifespan=lifespan,
     )
+    return RequestIds(app)
 
 
 def _api(service: Service) -> list[Route]:

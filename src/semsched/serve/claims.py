@@ -1,22 +1,21 @@
-"""What a client says of its request besides the request: its class, its deadline, its id.
+"""What a client says of its request besides the request: its class and its deadline.
 
 What it may have is another matter (keys.py). Nothing a client says reaches an engine as a
 priority: the gateway alone speaks to engines of that, so such headers end here.
 """
 
 import re
-import uuid
 from collections.abc import Sequence
 from typing import Any
 
 from semsched.request import CLASS_NAMES, NUM_CLASSES
 from semsched.web.failure import ApiError, Header
+from semsched.web.request_id import NAME as ID
 
 Headers = Sequence[Header]
 
 PRIORITY = b"x-request-priority"
 DEADLINE = b"x-request-deadline-ms"
-ID = b"x-request-id"
 
 DAY = 86_400.0
 """Seconds; the latest deadline."""
@@ -106,15 +105,6 @@ def deadline_of(headers: Headers) -> float | None:
     name = DEADLINE.decode()
     message = f"{name}: must be milliseconds, more than 0 and at most {DAY * 1000:.0f}"
     raise ApiError(400, "invalid_value", message, name)
-
-
-def request_id(headers: Headers) -> str:
-    """The client's x-request-id if it is one and harmless, else a new one; it may be shown and
-    written anywhere."""
-    values = _values(headers, ID)
-    if len(values) == 1 and re.fullmatch(rb"[A-Za-z0-9._:-]{1,128}", values[0]):
-        return values[0].decode()
-    return uuid.uuid4().hex
 
 
 def forwarded(headers: Headers) -> list[Header]:

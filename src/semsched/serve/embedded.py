@@ -36,7 +36,7 @@ class Embedded:
             listener = self._stack.enter_context(listen("127.0.0.1", 0))
             self._port = listener.getsockname()[1]
             app = self._app(limits := Limits(max_body_bytes=MAX_BODY_BYTES))
-            await self._stack.enter_async_context(running(app, listener, limits, grace_time=0))
+            await self._stack.enter_async_context(running(app, listener, limits, grace_time=1))
         return self
 
     async def __aexit__(self, *_: object) -> None:

@@ -11,7 +11,7 @@ from starlette.types import Receive, Scope, Send
 from semsched.request import CLASS_NAMES
 from semsched.serve.admission import Admission, Arrival
 from semsched.serve.backend import Answer, Hint, TokenCount, UpstreamError
-from semsched.serve.claims import forwarded, request_id
+from semsched.serve.claims import forwarded
 from semsched.serve.desk import Desk, Ticket, TurnedAwayError
 from semsched.serve.fleet import Backend, Fleet
 from semsched.serve.keys import KeyRing
@@ -19,6 +19,7 @@ from semsched.serve.records import Records
 from semsched.serve.refusals import Refusals
 from semsched.serve.retries import RetryBudget
 from semsched.serve.row import Outcome
+from semsched.serve.tracing import Tracer
 from semsched.serve.visit import Visit
 from semsched.web.client import Client, GoneError
 from semsched.web.failure import ApiError, Header
@@ -44,6 +45,7 @@ class Service:
     now: Callable[[], float]
     """Seconds since the gateway started."""
     limits: Limits
+    tracer: Tracer | None
     retries: RetryBudget = field(default_factory=RetryBudget)
     ids: Iterator[int] = field(default_factory=count)
     is_draining: bool = False
@@ -67,26 +69,26 @@ class Endpoint:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         client = Client(scope, receive, send)
-        headers: list[Header] = scope["headers"]
         try:
-            arrival = await self._read(client, headers)
+            arrival = await self._read(client, scope)
             visit = await self._service.admission.admit(arrival, self._service.now())
         except ApiError as error:
             self._service.records.metrics.refuse(error.code)
-            extra = [*error.headers, (b"x-request-id", request_id(headers).encode())]
-            await client.answer(error.status, error.body, extra)
+            await client.answer(error.status, error.body, error.headers)
         except GoneError:
             return
         else:
             await Exchange(self._service, client, self.path, arrival, visit).run()
 
-    async def _read(self, client: Client, headers: list[Header]) -> Arrival:
+    async def _read(self, client: Client, scope: Scope) -> Arrival:
         service, at = self._service, self._service.now()
+        headers: list[Header] = scope["headers"]
         key = service.keys.admit(headers, at)
         if service.is_draining:
             raise service.refusals.error("shutting_down", at)
         content = await client.body(service.limits)
-        return Arrival(next(service.ids), at, key, headers, content, self._has_answer)
+        request_id = scope["state"]["request_id"].decode()
+        return Arrival(next(service.ids), at, key, headers, content, request_id, self._has_answer)
 
 
 class Exchange:
@@ -133,6 +135,8 @@ class Exchange:
         if self._ticket is not None:
             service.desk.end(self._ticket, visit.output_tokens)
         service.records.end(visit, self._tokens)
+        if service.tracer:
+            service.tracer.end(visit, self._path, self._arrival.headers)
 
     # --- to the backend ------------------------------------------------------------------
 
@@ -173,7 +177,8 @@ class Exchange:
 
     def _content(self, backend: Backend) -> bytes:
         request = self._visit.entry.request
-        hint = Hint(request.urgency, request.predicted_output_tokens, 0)
+        lengths = request.predicted_output_tokens, request.predicted_p90_tokens
+        hint = Hint(request.urgency, *lengths)
         return backend.adapter(self._arrival.content, hint)
 
     def _upstream_headers(self) -> list[Header]:
@@ -213,7 +218,6 @@ class Exchange:
         visit = self._visit
         request = visit.entry.request
         said = {
-            "x-request-id": visit.request_id,
             "x-semsched-class": CLASS_NAMES[request.urgency],
             "x-semsched-reason": _printable(visit.verdict.reason),
             "x-semsched-queue-ms": str(round(1000 * visit.queue_time)),

@@ -76,8 +76,14 @@ class Records:
         if visit.started_at is not None:
             self._drain.ended(visit.ended_at)
         if visit.outcome == "finished" and tokens.tokens and visit.has_answer:
-            truncated = tokens.finish_reason_length
-            self._teacher.teach(Lesson(visit.text, tokens.tokens, visit.model, truncated))
+            self._learn(visit, tokens)
+
+    def _learn(self, visit: Visit, tokens: TokenCount) -> None:
+        request, truncated = visit.entry.request, tokens.finish_reason_length
+        self._teacher.teach(Lesson(visit.text, tokens.tokens, visit.model, truncated))
+        if not truncated:
+            p50, p90 = request.predicted_output_tokens, request.predicted_p90_tokens
+            self.metrics.length(tokens.tokens, p50, p90)
 
     def check(self) -> None:
         """Raise LostRequestError unless every request is accounted for."""

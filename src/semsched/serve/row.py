@@ -24,6 +24,7 @@ class Row(msgspec.Struct, kw_only=True, frozen=True):
     prompt_tokens: int
     output_tokens: int | None
     predicted_output_tokens: int
+    predicted_p90_tokens: int
     max_output_tokens: int
     arrived_at: float
     ready_at: float

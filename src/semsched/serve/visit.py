@@ -1,6 +1,6 @@
 """Visit: one request in the gateway, from its body to its outcome."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from semsched.core.dispatch import Entry
 from semsched.predict.urgency import Verdict
@@ -15,8 +15,8 @@ class Visit:
     """
 
     entry: Entry
-    verdict: Verdict
-    text: str
+    verdict: Verdict = field(repr=False)  # its reason quotes the text
+    text: str = field(repr=False)
     """What a person says in it; kept for learning, shown only where configuration allows."""
     model: str
     request_id: str
@@ -61,6 +61,7 @@ class Visit:
             prompt_tokens=request.prompt_tokens,
             output_tokens=self.output_tokens or None,
             predicted_output_tokens=request.predicted_output_tokens,
+            predicted_p90_tokens=request.predicted_p90_tokens,
             max_output_tokens=request.max_output_tokens,
             arrived_at=request.arrived_at,
             ready_at=self.ready_at,

@@ -75,6 +75,7 @@ def _config(app: ASGIApp, limits: Limits, grace_time: int) -> uvicorn.Config:
         http=partial(Protocol, limits=limits),  # type: ignore[arg-type]
         ws="none",
         lifespan="on",
+        log_config=None,  # whoever runs it decides
         log_level="warning",
         access_log=False,
         proxy_headers=False,  # a peer is who is at the other end, whatever it says

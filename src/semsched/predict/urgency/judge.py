@@ -81,7 +81,11 @@ class JudgeSettings(BaseModel):
         str, Field(min_length=1, max_length=200, description="The model's name there.")
     ]
     api_key_env: Annotated[
-        str | None, Field(description="Environment variable that holds the API key.")
+        str | None,
+        Field(
+            pattern="^[A-Za-z_][A-Za-z0-9_]*$",
+            description="Environment variable that holds the API key.",
+        ),
     ] = None
     timeout: Annotated[float, Field(gt=0, le=60, description="Seconds until it is too late.")] = 2.0
     cache_size: Annotated[

@@ -118,7 +118,7 @@ def adapted_seats(seats: int, in_flight: int, reading: Reading, wanting: bool) -
     many: it keeps as many as it runs. One that is full and could do with more gets an eighth more.
     """
     if reading.num_waiting > 0:
-        return max(min(seats, reading.num_running), 1)
+        return max(min(seats, reading.num_running), seats // 2, 1)
     if wanting and in_flight >= seats and reading.kv_usage < FULL:
         return min(seats + max(seats // 8, 1), MAX_SEATS)
     return seats
