@@ -29,6 +29,11 @@ from semsched.serve.backend import (
 from semsched.serve.config import Backend as Settings
 from semsched.serve.desk import Desk
 
+FAILURES_TO_REST = 5
+"""Requests failed in a row, whatever it says of its health."""
+REST_TIME = 5.0
+"""Seconds without work after that."""
+
 
 class Backend:
     """One engine: how to ask it, whether it is up, and how many seats it has."""
@@ -45,6 +50,8 @@ class Backend:
         self.reading: Reading | None = None
         self.seats = settings.seats or FIRST_SEATS
         self.kv_tokens = settings.kv_tokens or 0
+        self._num_failed = 0
+        self._resting: asyncio.TimerHandle | None = None
         self._desk = desk
         key = settings.api_key()
         self._upstream = Upstream(
@@ -68,12 +75,34 @@ class Backend:
         try:
             await self._probe.run()
         finally:
+            if self._resting:
+                self._resting.cancel()
             if self.is_up:
                 self._desk.close_backend(self.name)
 
     def note_failure(self) -> None:
-        """It failed a request: see at once whether it is still there."""
+        """It failed a request: see at once whether it is still there.
+
+        One that says it is well and fails whatever it is given rests for a while, if there is
+        another.
+        """
+        self._num_failed += 1
         self._probe.failed()
+        if self._num_failed >= FAILURES_TO_REST and self._desk.dispatcher.ledger.num_open > 1:
+            self._rest()
+
+    def note_success(self) -> None:
+        """It answered a request."""
+        self._num_failed = 0
+
+    def _rest(self) -> None:
+        if self._resting is None and self.is_up:
+            self._desk.close_backend(self.name)
+            self._resting = asyncio.get_running_loop().call_later(REST_TIME, self._return)
+
+    def _return(self) -> None:
+        self._resting, self._num_failed = None, 0
+        self._open()
 
     @property
     def in_flight(self) -> int:
@@ -100,10 +129,13 @@ class Backend:
             self.seats = adapted_seats(seats, self.in_flight, reading, wanting)
         if self.settings.kv_tokens is None and reading.kv_tokens:
             self.kv_tokens = reading.kv_tokens
-        if self.is_up and (seats, kv_tokens) != (self.seats, self.kv_tokens):
+        if (seats, kv_tokens) != (self.seats, self.kv_tokens):
             self._open()
 
     def _open(self) -> None:
+        """Give it work, unless it is down or rests."""
+        if not self.is_up or self._resting is not None:
+            return
         self._desk.open_backend(
             self.name,
             Capacity(

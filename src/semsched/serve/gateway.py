@@ -25,7 +25,8 @@ from semsched.web.client import Client, GoneError
 from semsched.web.failure import ApiError, Header
 from semsched.web.limits import Limits
 
-RETRYABLE = frozenset({429, 500, 502, 503, 504})
+TOO_MANY = 429
+RETRYABLE = frozenset({TOO_MANY, 500, 502, 503, 504})
 """What a backend answers when it, not the request, is at fault."""
 
 MAX_REASON = 200
@@ -167,7 +168,12 @@ class Exchange:
             if self._may_retry():
                 return None
             raise _as_api_error(error) from None
-        if answer.status in RETRYABLE and self._may_retry():
+        if answer.status not in RETRYABLE:
+            backend.note_success()
+            return answer
+        if answer.status != TOO_MANY:
+            backend.note_failure()
+        if self._may_retry():
             answer.close()
             return None
         return answer

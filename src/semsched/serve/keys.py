@@ -49,6 +49,7 @@ class RateLimit:
     """
 
     def __init__(self, requests_per_minute: int) -> None:
+        self.requests_per_minute = requests_per_minute
         self._cost = MINUTE / requests_per_minute
         self._owed = 0.0
         self._seen_at = -math.inf
@@ -82,6 +83,13 @@ class KeyRing:
             for key in config.keys or [config.anonymous]
             if key.requests_per_minute is not None
         }
+
+    def go_on_from(self, old: "KeyRing") -> None:
+        """What tenants have taken of a rate that did not change counts on."""
+        for tenant, rate in self._rates.items():
+            before = old._rates.get(tenant)
+            if before is not None and before.requests_per_minute == rate.requests_per_minute:
+                self._rates[tenant] = before
 
     def admit(self, headers: Headers, now: float) -> Key:
         """Whose request it is, which counts against the rate of its tenant from now on.

@@ -120,6 +120,7 @@ class Reloader:
         """Everything that may fail is made first."""
         service, old = self._service, self._service.admission
         keys, admission = KeyRing(config), self._admission(config)
+        keys.go_on_from(service.keys)
         backends = self._embedded.backends_of(config)
         await service.fleet.set(backends)
         service.keys, service.admission = keys, admission
