@@ -35,13 +35,15 @@ def test_messages_of_one_turn_stay_in_the_order_written() -> None:
     [
         ({}, None),
         ({"max_tokens": 1}, 1),
-        ({"max_tokens": 9, "max_completion_tokens": 7, "max_output_tokens": 8}, 7),
+        ({"max_tokens": 7, "max_completion_tokens": 9}, 9),
+        ({"max_tokens": 9, "max_completion_tokens": 7, "max_output_tokens": 8}, 8),
+        ({"max_tokens": 9, "max_completion_tokens": 0}, 9),
         ({"max_tokens": None, "max_completion_tokens": 7}, 7),
         ({"max_tokens": 0, "max_output_tokens": 10**400}, 10**400),
         *(({"max_tokens": wrong}, None) for wrong in (0, -1, True, 3.0, "3", [3], None)),
     ],
 )
-def test_the_least_limit_counts_and_what_is_none_does_not(
+def test_the_newest_name_of_the_limit_wins_and_what_is_none_says_nothing(
     body: dict[str, Any], limit: int | None
 ) -> None:
     assert limit_of(body) == limit

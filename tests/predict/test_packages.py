@@ -10,9 +10,15 @@ def test_what_loads_passes() -> None:
     check_loads("json.decoder")
 
 
+def test_what_is_not_there_at_all_is_another_matter() -> None:
+    with pytest.raises(ModuleNotFoundError):
+        check_loads("no_such_package.part")
+
+
 @pytest.mark.parametrize(
     ("fault", "cause"),
     [
+        ("ModuleNotFoundError('no x', name='x')", "no x"),
         ("ImportError('no libx.so\\nat all')", "no libx.so"),
         ("OSError(2, 'No such file')", "[Errno 2] No such file"),
         ("AttributeError()", "AttributeError"),

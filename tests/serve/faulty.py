@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import aiohttp
 
+from semsched.serve.config import GatewayConfig
 from tests.serve.backend.peer import END, STREAM, Call, Peer, chunk, listening, whole
 from tests.serve.live import Live, ask, serving
 
@@ -46,7 +47,7 @@ def breaks_after(*parts: bytes, reset: bool = True) -> Fault:
     """These bytes, then the end of the connection."""
 
     async def fault(call: Call) -> None:
-        await call.send(*parts)
+        await call.send(*parts, gap=0.05)
         await asyncio.sleep(0.05)  # what was said shall arrive first
         call.reset() if reset else call.close()
 
@@ -129,8 +130,9 @@ async def in_front_of(
     """A gateway that knows these engines, all of them up."""
     async with AsyncExitStack() as stack:
         peers = [await stack.enter_async_context(listening(engine)) for engine in engines]
-        quiet = {"backends": backends_of(peers, **settings), **config}
-        live = await stack.enter_async_context(serving(quiet))
+        told = {"backends": backends_of(peers, **settings), **config}
+        settled = GatewayConfig.model_validate(told)
+        live = await stack.enter_async_context(serving(read=lambda: settled))
         fleet = Fleet(live, engines, peers)
         await live.until(lambda: live.gateway.service.fleet.num_up == len(engines))
         yield fleet

@@ -1,4 +1,5 @@
 import asyncio
+import socket
 from typing import Any
 
 import pytest
@@ -86,3 +87,27 @@ def test_whoever_watches_is_told_and_whoever_pauses_is_woken() -> None:
 
 def test_a_pause_ends_by_itself() -> None:
     asyncio.run(Client({}, Wire().receive, Wire().send).pause(0.001))
+
+
+def test_who_stops_reading_is_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("semsched.web.client.STALL_TIME", 0.01)
+    aborted = []
+
+    class Transport:
+        def abort(self) -> None:
+            aborted.append(True)
+
+        def get_extra_info(self, _: str) -> socket.socket:
+            return there
+
+    async def never(_: Message) -> None:
+        await asyncio.Event().wait()
+
+    async def play() -> None:
+        client = Client({"state": {"transport": Transport()}}, Wire().receive, never)
+        with pytest.raises(GoneError):
+            await client.write(b"much", more=True)
+
+    with socket.socket() as there:
+        asyncio.run(play())
+    assert aborted

@@ -1,6 +1,7 @@
 """Groups of options (pydantic models) become the flags of a typer command."""
 
 import inspect
+import re
 import types
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
@@ -43,6 +44,13 @@ def with_flags(command: Callable[..., None]) -> Callable[..., None]:
     run.__signature__ = inspect.Signature([context, *flags])  # type: ignore[attr-defined]
     run.__name__, run.__doc__ = command.__name__, command.__doc__
     return run
+
+
+def unwrap_help(app: typer.Typer) -> None:
+    """Make each paragraph of the commands' help one line, which a terminal wraps by its width."""
+    for command in app.registered_commands:
+        text = inspect.getdoc(command.callback) or ""
+        command.help = re.sub(r"(?<=\S)\n(?=\S)", " ", text)
 
 
 def _is_given(context: typer.Context, name: str) -> bool:

@@ -16,10 +16,16 @@ class Failure(typer.TyperException):
 
 @contextmanager
 def needing(command: str, extra: str) -> Iterator[None]:
-    """For the imports of a command that needs an extra; raises Failure where it is missing."""
+    """For the imports of a command that needs an extra.
+
+    Raises Failure where a package is missing or, being installed, does not load.
+    """
     try:
         yield
-    except ImportError as error:
+    except ModuleNotFoundError as error:
         raise Failure(
             f"semsched {command} needs {error.name}: pip install 'semsched[{extra}]'"
         ) from error
+    except ImportError as error:
+        cause = str(error).partition("\n")[0]
+        raise Failure(f"{error.name}: is installed but does not load: {cause}") from error

@@ -1,10 +1,8 @@
 """`semsched serve`: the gateway on the command line."""
 
-import json
-import os
-import shlex
 import socket
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,13 +12,10 @@ from rich.console import Console
 
 from semsched.cli.commands import one_line_errors
 from semsched.cli.errors import Failure, needing
+from semsched.cli.listening import base_url, curl, listening
 from semsched.errors import InputError
 
-BODY = {
-    "model": "semsched",
-    "stream": True,
-    "messages": [{"role": "user", "content": "My father has chest pain, what should I do?"}],
-}
+QUESTION = "My father has chest pain and cannot breathe. What should I do?"
 
 
 @dataclass(frozen=True)
@@ -43,19 +38,30 @@ def serve(given: Given) -> None:
         from semsched.serve.app import app_of, build, server_limits
         from semsched.web.server import server_of
     with one_line_errors():
-        gateway = build(lambda: configured(given), given.config)
-    config = gateway.config
-    logs.configure(config.log.level, config.log.prompt_text)
-    limits = server_limits(config)
-    server = server_of(app_of(gateway), limits, config.server.grace_time, on_stop=gateway.stop)
+        config = configured(given)
     with listening(config.server.host, config.server.port) as listener:
+        # Only now: where another gateway listens already, its journal must not be begun anew.
+        with one_line_errors(), _files():
+            gateway = build(lambda: configured(given), given.config)
+        logs.configure(config.log.level, config.log.prompt_text)
+        limits = server_limits(config)
+        server = server_of(app_of(gateway), limits, config.server.grace_time, on_stop=gateway.stop)
         greet(listener, config)
         server.run(sockets=[listener])
 
 
+@contextmanager
+def _files() -> Iterator[None]:
+    """A file that cannot be opened becomes a Failure."""
+    try:
+        yield
+    except OSError as error:
+        raise Failure(f"{error.filename}: {error.strerror}") from error
+
+
 def configured(given: Given) -> Any:
     """The configuration of the file with what the command line says. Raises InputError."""
-    from semsched.serve.config import Backend, GatewayConfig, load_config
+    from semsched.serve.config import GatewayConfig, load_config
 
     config = load_config(given.config) if given.config else GatewayConfig()
     flags: Mapping[str, Mapping[str, object]] = {
@@ -63,53 +69,49 @@ def configured(given: Given) -> Any:
         "queue": {"policy": given.policy},
         "journal": {"path": str(given.journal) if given.journal else None},
     }
-    try:
-        changes: dict[str, object] = {
-            name: _changed(getattr(config, name), values) for name, values in flags.items()
-        }
-        if given.backends:
-            backends = [{"url": url, "kind": given.kind} for url in given.backends]
-            changes["backends"] = tuple(map(Backend.model_validate, backends))
-        given_there = {name: getattr(config, name) for name in config.model_fields_set}
+    changes = {name: _changed(getattr(config, name), values) for name, values in flags.items()}
+    if given.backends:
+        changes["backends"] = tuple(_backend(url, given.kind) for url in given.backends)
+    given_there = {name: getattr(config, name) for name in config.model_fields_set}
+    with _faults():
         return GatewayConfig.model_validate({**given_there, **changes})
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        where = ".".join(str(part) for part in (*first["loc"], *first.get("ctx", {}).get("at", ())))
-        message = first["msg"].removeprefix("Value error, ")
-        raise InputError(f"{where}: {message}" if where else message) from error
 
 
 def _changed(table: Any, values: Mapping[str, object]) -> Any:
     said = {name: value for name, value in values.items() if value is not None}
-    return type(table).model_validate({**table.model_dump(exclude_unset=True), **said})
+    with _faults({name: f"--{name}" for name in said}):
+        return type(table).model_validate({**table.model_dump(exclude_unset=True), **said})
 
 
-def listening(host: str, port: int) -> socket.socket:
-    """A socket that listens there; raises Failure."""
-    from semsched.web.server import listen
+def _backend(url: str, kind: str) -> Any:
+    from semsched.serve.config import Backend
 
+    with _faults({"url": "--backend"}):
+        return Backend.model_validate({"url": url, "kind": kind})
+
+
+@contextmanager
+def _faults(flags: Mapping[str, str] | None = None) -> Iterator[None]:
+    """What a model rejects becomes an InputError, which calls keys that flags set by the flag."""
     try:
-        return listen(host, port)
-    except OSError as error:
-        why = os.strerror(error.errno) if error.errno else str(error)
-        raise Failure(f"cannot listen on {host}:{port}: {why}") from error
+        yield
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        parts = [str(part) for part in (*first["loc"], *first.get("ctx", {}).get("at", ()))]
+        where = ".".join([(flags or {}).get(part, part) for part in parts])
+        message = first["msg"].removeprefix("Value error, ")
+        raise InputError(f"{where}: {message}" if where else message) from None
 
 
 def greet(listener: socket.socket, config: Any) -> None:
     """Say where it is and what to type."""
-    host, port = listener.getsockname()[:2]
-    base = f"http://{f'[{host}]' if ':' in host else host}:{port}"
     engines = ", ".join(backend.url for backend in config.backends) or (
         f"the engine within ({config.engine.profile}, no GPU: made-up words)"
     )
-    say = Console(highlight=False, soft_wrap=True).print
+    say = Console(highlight=False, markup=False, soft_wrap=True).print
     say(f"semsched: {config.queue.policy} scheduling in front of {engines}")
     if config.board.enabled:
-        say(f"board:    {base}/board")
+        say(f"board:    {base_url(listener)}/board")
     say("try:")
-    auth = "-H 'authorization: Bearer YOUR_KEY' " if config.keys else ""
-    print(
-        f"curl -N {base}/v1/chat/completions -H 'content-type: application/json' {auth}"
-        f"-d {shlex.quote(json.dumps(BODY))}",
-        flush=True,
-    )
+    headers = ["authorization: Bearer YOUR_KEY"] if config.keys else []
+    print(curl(listener, QUESTION, headers), flush=True)

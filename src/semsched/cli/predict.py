@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,7 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from semsched.cli.commands import one_line_errors
-from semsched.cli.errors import Failure
+from semsched.cli.errors import Failure, needing
 from semsched.predict import length, urgency
 from semsched.predict.chat import FIELDS, limit_of, text_of
 from semsched.predict.examples import ExampleFileError, read_objects
@@ -150,9 +149,8 @@ def _judge(options: JudgeOptions, stack: ExitStack) -> Judged:
         return lambda _, verdict: verdict
     if options.model is None:
         raise Failure("--judge needs --judge-model: the name of the model there")
-    if find_spec("aiohttp") is None:
-        raise Failure("--judge needs aiohttp: pip install 'semsched[judge]'")
-    check_loads("aiohttp")
+    with needing("predict --judge", "judge"):
+        check_loads("aiohttp")
     return _asking_judge(options, stack)
 
 

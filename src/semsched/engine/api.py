@@ -3,7 +3,6 @@
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from ipaddress import IPv6Address, ip_address
 
 import msgspec
 from prometheus_client import generate_latest
@@ -32,6 +31,7 @@ from semsched.web.client import read_all
 from semsched.web.failure import ApiError
 from semsched.web.handlers import handlers
 from semsched.web.limits import Limits
+from semsched.web.local import is_local
 from semsched.web.request_id import RequestIds
 
 
@@ -134,16 +134,10 @@ class Pages:
 
 
 def _only_from_here(request: Request) -> None:
-    """Raise ApiError (403) unless the client is on this machine."""
-    if request.client is None or not is_loopback(request.client.host):
-        raise ApiError(403, "admin_only", "/admin answers to this machine only")
-
-
-def is_loopback(host: str) -> bool:
-    """Whether an address (IPv4 or IPv6) is of this machine."""
-    address = ip_address(host)
-    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
-    return (mapped or address).is_loopback
+    """Raise ApiError (403) unless the client is a program on this machine."""
+    host = request.client.host if request.client else None
+    if not is_local(request.scope["headers"], host):
+        raise ApiError(403, "admin_only", "/admin answers to programs on this machine only")
 
 
 def _json(value: object) -> Response:

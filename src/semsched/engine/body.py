@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
+from semsched.predict.chat import LIMITS, limit_of
 from semsched.web.failure import ApiError
 
 Tokens = Annotated[int, Meta(ge=1, le=2**31 - 1)]
@@ -41,7 +42,7 @@ class Body(msgspec.Struct):
     @property
     def limit(self) -> int | None:
         """The most tokens that the client wants; the newest name wins."""
-        return self.max_output_tokens or self.max_completion_tokens or self.max_tokens
+        return limit_of({name: getattr(self, name) for name in LIMITS})
 
     @property
     def wants_usage(self) -> bool:

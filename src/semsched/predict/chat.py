@@ -13,17 +13,18 @@ MAX_PIECES = 10_000
 FIELDS = ("messages", "input", "prompt")
 """Where chat completions, responses and embeddings, and completions keep what is said."""
 
-LIMITS = ("max_tokens", "max_completion_tokens", "max_output_tokens")
-"""Where they keep the most tokens that an answer may have."""
+LIMITS = ("max_output_tokens", "max_completion_tokens", "max_tokens")
+"""Where they keep the most tokens that an answer may have, the newest name first: OpenAI's
+max_completion_tokens has replaced max_tokens, and responses have a name of their own."""
 
 
 def limit_of(body: dict[str, Any]) -> int | None:
-    """The most output tokens that `body` allows, the least of LIMITS; None if it says nothing.
+    """The most output tokens that `body` allows: the newest name wins; None if it says nothing.
 
     What is no whole number of at least 1 says nothing.
     """
-    given = [body[name] for name in LIMITS if type(body.get(name)) is int]
-    return min((limit for limit in given if limit >= 1), default=None)
+    given = (body[name] for name in LIMITS if type(body.get(name)) is int)
+    return next((limit for limit in given if limit >= 1), None)
 
 
 def text_of(body: object) -> str:

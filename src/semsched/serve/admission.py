@@ -1,6 +1,7 @@
 """Admission: from the bytes of a request to its class, its predicted length and its rank."""
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -51,6 +52,8 @@ class Admission:
     classifier: UrgencyClassifier
     judge: Judge | None
     lengths: LengthPredictor
+    explains: Callable[[], bool] = lambda: False
+    """Whether anybody looks at the evidence."""
 
     async def admit(self, arrival: Arrival, now: float) -> Visit:
         """What the request asks for and where it stands. Raises ApiError (400, 403)."""
@@ -98,14 +101,13 @@ class Admission:
             claim=claim,
             ceiling=ceiling,
             rules=self.rules,
-            classify=partial(self.classifier.classify, explain=True),
+            classify=partial(self.classifier.classify, explain=self.explains()),
         )
 
     def _request(self, arrival: Arrival, body: dict[str, Any], text: str, urgency: int) -> Request:
         limit = limit_of(body) or DEFAULT_MAX_OUTPUT_TOKENS
         if arrival.has_answer:
-            lengths = self.lengths.predict([text], limit, str(body.get("model", "")))
-            p50, p90 = (max(round(float(quantile[0])), 1) for quantile in lengths)
+            p50, p90 = map(round, self.lengths.believe(text, limit, str(body.get("model", ""))))
         else:
             limit = p50 = p90 = 1
         return Request(

@@ -16,7 +16,6 @@ from semsched.serve.backend import (
     FIRST_SEATS,
     Adapter,
     Answer,
-    Header,
     Kind,
     Probe,
     Reading,
@@ -28,6 +27,7 @@ from semsched.serve.backend import (
 )
 from semsched.serve.config import Backend as Settings
 from semsched.serve.desk import Desk
+from semsched.web.failure import Header
 
 FAILURES_TO_REST = 5
 """Requests failed in a row, whatever it says of its health."""

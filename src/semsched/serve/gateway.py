@@ -1,6 +1,7 @@
 """Gateway: one request from its body to the last byte of its answer. The hot path."""
 
 import asyncio
+import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import count
@@ -22,7 +23,7 @@ from semsched.serve.row import Outcome
 from semsched.serve.tracing import Tracer
 from semsched.serve.visit import Visit
 from semsched.web.client import Client, GoneError
-from semsched.web.failure import ApiError, Header
+from semsched.web.failure import ApiError, Header, internal_error
 from semsched.web.limits import Limits
 
 TOO_MANY = 429
@@ -52,6 +53,9 @@ class Service:
     is_draining: bool = False
 
 
+_log = logging.getLogger(__name__)
+
+
 class Ending(NamedTuple):
     """How a request ended."""
 
@@ -78,6 +82,9 @@ class Endpoint:
             await client.answer(error.status, error.body, error.headers)
         except GoneError:
             return
+        except Exception:  # noqa: BLE001 - it is logged, and the client is told
+            _log.exception("a request could not be read")
+            await client.answer(500, internal_error().body)
         else:
             await Exchange(self._service, client, self.path, arrival, visit).run()
 
@@ -123,9 +130,12 @@ class Exchange:
         except asyncio.CancelledError:
             ending = Ending("failed", "shutting_down")
             raise
+        except Exception:  # noqa: BLE001 - it is logged, and the client is told
+            _log.exception("request %s broke", self._visit.request_id)
+            error = internal_error()
         finally:
             self._end(ending)
-        if error:
+        if error and not self._client.has_started:
             await self._client.answer(error.status, error.body, [*error.headers, *self._headers()])
 
     def _end(self, ending: Ending) -> None:
@@ -202,12 +212,19 @@ class Exchange:
             async for part in answer.chunks():
                 self._tokens.feed(part)
                 await client.write(part, more=True)
+            self._tokens.feed(answer.rest)
+            self._check_end(answer)
         except UpstreamError as error:
             return await self._break_off(answer, error)
-        await client.write(b"", more=False)
+        await client.write(answer.rest, more=False)
         if answer.status >= 400:
             return Ending("failed", f"backend_{answer.status}")
         return Ending("finished")
+
+    def _check_end(self, answer: Answer) -> None:
+        """A connection may end as if all were well though the engine behind it has died."""
+        if answer.is_stream and answer.status == 200 and not self._tokens.saw_end:
+            raise UpstreamError("reset", "the stream stopped before its end")
 
     async def _break_off(self, answer: Answer, error: UpstreamError) -> Ending:
         """The answer broke in the middle: say so where there is a way to, else hang up."""

@@ -5,12 +5,11 @@ import hmac
 import math
 import re
 import secrets
-from ipaddress import ip_address
-from urllib.parse import urlsplit
 
 from semsched.serve.claims import Headers
 from semsched.serve.config import GatewayConfig, Key
 from semsched.web.failure import ApiError
+from semsched.web.local import is_local
 
 __all__ = ["Key", "KeyRing", "RateLimit", "new_key"]
 
@@ -31,9 +30,6 @@ _SHOWN = {
     b"x-api-key": re.compile(rb"([!-~]{1,%d})" % MAX_KEY_BYTES),
 }
 """Where a client may show its key."""
-
-_FOR_OTHERS = {b"forwarded", b"via", b"x-forwarded-for", b"x-forwarded-host", b"x-real-ip"}
-"""With these a proxy says that it speaks for somebody else."""
 
 
 def new_key() -> tuple[str, str]:
@@ -119,7 +115,7 @@ class KeyRing:
         none is configured, by being a program on this machine that speaks for itself."""
         if self._admin is not None:
             return hmac.compare_digest(_digest_of(headers), self._admin)
-        return _is_local(headers, peer_host)
+        return is_local(headers, peer_host)
 
 
 def _digest_of(headers: Headers) -> bytes:
@@ -130,35 +126,3 @@ def _digest_of(headers: Headers) -> bytes:
     [(name, value)] = shown
     match = _SHOWN[name].fullmatch(value.strip(b" \t"))
     return hashlib.sha256(match[1]).digest() if match else b""
-
-
-def _is_local(headers: Headers, peer_host: str | None) -> bool:
-    """Whether the client is a program on this machine: no proxy for somebody elsewhere, and no
-    browser that a page from elsewhere has sent (its Origin, or the Host it was fooled into)."""
-    for name, value in headers:
-        small, text = name.lower(), value.decode("latin-1")
-        if small in _FOR_OTHERS:
-            return False
-        if small == b"host" and not _is_loopback(_host_in(f"//{text}")):
-            return False
-        if small == b"origin" and not _is_loopback(_host_in(text)):
-            return False
-    return _is_loopback(peer_host)
-
-
-def _host_in(url: str) -> str | None:
-    try:
-        return urlsplit(url).hostname
-    except ValueError:
-        return None
-
-
-def _is_loopback(host: str | None) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        address = ip_address(host or "")
-    except ValueError:
-        return False
-    mapped = getattr(address, "ipv4_mapped", None)
-    return address.is_loopback or (mapped is not None and mapped.is_loopback)

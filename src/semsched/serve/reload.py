@@ -149,6 +149,7 @@ class Reloader:
             classifier,
             judge,
             old.lengths,
+            old.explains,
         )
 
     def _look(self) -> Stamp:

@@ -13,6 +13,9 @@ from semsched.web.limits import Limits
 
 JSON: Header = (b"content-type", b"application/json")
 
+STALL_TIME = 60.0
+"""Seconds in which a client must take what is sent to it."""
+
 _NO_LINGER = struct.pack("ii", 1, 0)
 """Makes a close a reset: nothing that is still under way is delivered."""
 
@@ -54,6 +57,8 @@ class Client:
         self._send = send
         self._gone = asyncio.Event()
         self._answered = False
+        self.has_started = False
+        """Whether the head of the answer is out."""
 
     async def body(self, limits: Limits) -> bytes:
         """The request's body; raises ApiError (408, 413) or GoneError."""
@@ -63,12 +68,21 @@ class Client:
 
     async def start(self, status: int, headers: Sequence[Header]) -> None:
         """Send the head of the answer."""
+        self.has_started = True
         await self._send({"type": "http.response.start", "status": status, "headers": headers})
 
     async def write(self, data: bytes, more: bool) -> None:
-        """Send a part of the body; the last one ends the answer."""
+        """Send a part of the body; the last one ends the answer.
+
+        Raises GoneError for a client that has stopped reading: it holds up an engine.
+        """
         self._answered = not more
-        await self._send({"type": "http.response.body", "body": data, "more_body": more})
+        try:
+            async with asyncio.timeout(STALL_TIME):
+                await self._send({"type": "http.response.body", "body": data, "more_body": more})
+        except TimeoutError:
+            await self.hang_up(reset=True)
+            raise GoneError from None
 
     async def answer(self, status: int, body: bytes, headers: Sequence[Header] = ()) -> None:
         """Send a whole answer, JSON."""
@@ -118,6 +132,7 @@ class Client:
 
         Needs semsched.web.protocol; raises LookupError under another.
         """
+        self._answered = True  # the client does not leave: it is left
         transport: asyncio.Transport = self._scope["state"]["transport"]
         if reset:
             connection: socket.socket = transport.get_extra_info("socket")

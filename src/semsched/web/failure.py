@@ -30,6 +30,11 @@ _COME_AGAIN = (429, 503)
 """Too many at once, or nobody there to serve them: both pass."""
 
 
+def internal_error() -> "ApiError":
+    """What nobody foresaw."""
+    return ApiError(500, "internal_error", "something broke; the log of the server says what")
+
+
 class ApiError(Exception):
     """Ends a request with an answer; `code` never changes its meaning, the message may.
 

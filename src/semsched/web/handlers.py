@@ -7,7 +7,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from semsched.web.failure import ApiError
+from semsched.web.failure import ApiError, internal_error
 
 Handler = Callable[[Request, Exception], Awaitable[Response]]
 
@@ -27,7 +27,7 @@ async def _failed(request: Request, error: Exception) -> Response:
 
 def _as_api_error(request: Request, error: Exception) -> ApiError:
     if not isinstance(error, HTTPException):
-        return ApiError(500, "internal_error", "something broke; the log of the server says what")
+        return internal_error()
     code = "method_not_allowed" if error.status_code == 405 else "not_found"
     message = f"no {request.method} {request.url.path} here"
     return ApiError(error.status_code, code, message)

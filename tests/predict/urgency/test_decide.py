@@ -92,13 +92,13 @@ def test_what_says_next_to_nothing_is_neither_first_nor_last() -> None:
 
 def test_doubt_is_the_entropy() -> None:
     assert np.log(NUM_CLASSES) > MAX_DOUBT > np.log(4)
-    assert not is_unsure(np.array([0.25, 0.25, 0.25, 0.25, 0]))
-    assert not is_unsure(np.array([0, 0, 0, 0, 1.0]))
-    assert is_unsure(np.full(NUM_CLASSES, 1 / NUM_CLASSES))
+    assert not is_unsure(np.array([0.25, 0.25, 0.25, 0.25, 0]).tolist())
+    assert not is_unsure(np.array([0, 0, 0, 0, 1.0]).tolist())
+    assert is_unsure(np.full(NUM_CLASSES, 1 / NUM_CLASSES).tolist())
     for share in np.linspace(0, 1, 101):
         row = share / NUM_CLASSES + (1 - share) * np.eye(NUM_CLASSES)[0]
         entropy = -sum(p * np.log(p) for p in row.tolist() if p)
-        assert is_unsure(row) == (entropy > MAX_DOUBT)
+        assert is_unsure(row.tolist()) == (entropy > MAX_DOUBT)
 
 
 def test_no_rows_no_classes_and_each_row_by_itself() -> None:
@@ -116,7 +116,7 @@ def test_no_other_class_has_a_lower_expected_cost(parts: list[float]) -> None:
     row = np.array(parts) / sum(parts)
     urgency = decided(*row.tolist())
     expected = [sum(row[true] * COSTS[true][given] for true in range(5)) for given in range(5)]
-    assert is_unsure(row) or expected[urgency] <= min(expected) + 1e-9
+    assert is_unsure(row.tolist()) or expected[urgency] <= min(expected) + 1e-9
 
 
 # --- costs -------------------------------------------------------------------------------------

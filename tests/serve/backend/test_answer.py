@@ -26,16 +26,17 @@ from tests.serve.backend.peer import (
     whole,
 )
 
+EVENT = b"data: a\n\n"
 SHORT = b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\nonly this"
 
 IN_THE_MIDDLE = [
     pytest.param(then(SHORT, end="close"), "reset", b"only this", id="too-short"),
     pytest.param(then(SHORT, end="reset"), "reset", b"only this", id="too-short-reset"),
     pytest.param(then(SHORT), "timeout", b"only this", id="silent"),
-    pytest.param(then(STREAM + chunk(b"a"), end="close"), "reset", b"a", id="cut"),
-    pytest.param(then(STREAM + chunk(b"a"), end="reset"), "reset", b"a", id="reset"),
-    pytest.param(then(STREAM + chunk(b"a")), "timeout", b"a", id="stream-silent"),
-    pytest.param(then(STREAM + chunk(b"a"), b"zz\r\n", gap=0.05), "reset", b"a", id="bad-chunk"),
+    pytest.param(then(STREAM + chunk(EVENT), end="close"), "reset", EVENT, id="cut"),
+    pytest.param(then(STREAM + chunk(EVENT), end="reset"), "reset", EVENT, id="reset"),
+    pytest.param(then(STREAM + chunk(EVENT)), "timeout", EVENT, id="stream-silent"),
+    pytest.param(then(STREAM + chunk(EVENT), b"zz\r\n", gap=0.05), "reset", EVENT, id="bad-chunk"),
 ]
 
 

@@ -28,10 +28,16 @@ class Lengths(NamedTuple):
 
 def lengths(p50: ArrayLike, p90: ArrayLike, max_output_tokens: Caps = None) -> Lengths:
     """Quantiles (tokens) put in order and under their caps."""
-    low = np.clip(np.atleast_1d(np.asarray(p50, dtype=np.float64)), 1.0, LONGEST)
-    high = np.clip(np.atleast_1d(np.asarray(p90, dtype=np.float64)), low, LONGEST)
-    cap = caps(max_output_tokens, len(low))
-    return Lengths(np.minimum(low, cap), np.minimum(high, cap))
+    low, high = (np.atleast_1d(np.asarray(each, dtype=np.float64)) for each in (p50, p90))
+    most = caps(max_output_tokens, len(low)).tolist()
+    pairs = map(in_bounds, low.tolist(), high.tolist(), most)
+    return Lengths(*np.array(list(pairs), dtype=np.float64).reshape(-1, 2).T)
+
+
+def in_bounds(p50: float, p90: float, cap: float) -> tuple[float, float]:
+    """One P50 and P90 put in order and under a cap (at least 1)."""
+    low = min(max(p50, 1.0), LONGEST)
+    return min(low, cap), min(max(p90, low), LONGEST, cap)
 
 
 def caps(max_output_tokens: Caps, num_texts: int) -> Floats:

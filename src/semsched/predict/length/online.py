@@ -3,7 +3,7 @@
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from math import log, sqrt
+from math import exp, log, sqrt
 
 import numpy as np
 
@@ -16,7 +16,7 @@ from semsched.predict.length.features import (
     lexical,
     ngrams,
 )
-from semsched.predict.length.lengths import LONGEST, Caps, Lengths, lengths
+from semsched.predict.length.lengths import LONGEST, Caps, Lengths, caps, in_bounds
 from semsched.predict.length.prior import Guess, guess
 from semsched.predict.length.prompt import read_prompt
 
@@ -40,6 +40,8 @@ OFFSET_RATE = 0.05
 
 MAX_OFFSET = 2.0
 """Where the offset stops, so that a long run of hits is soon undone."""
+
+_LOG_LONGEST = log(LONGEST)
 
 MISSES = 0.1
 """Share of answers that may be longer than P90."""
@@ -121,9 +123,9 @@ class Learner:
         trust = self.num_answers / (self.num_answers + HALF_TRUST)
         correction = self.middle.values[encoded.indices] @ encoded.values
         wider = self.spread.values @ encoded.dense
-        log_p50 = float(np.clip(encoded.prior.log_p50 + trust * correction, 0.0, log(LONGEST)))
-        spread = encoded.prior.spread + trust * wider + self.offset
-        return log_p50, float(np.clip(log_p50 + spread, log_p50, log(LONGEST)))
+        log_p50 = min(max(encoded.prior.log_p50 + trust * float(correction), 0.0), _LOG_LONGEST)
+        spread = encoded.prior.spread + trust * float(wider) + self.offset
+        return log_p50, min(log_p50 + max(spread, 0.0), _LOG_LONGEST)
 
     def learn(self, answer: Answer) -> None:
         """Learn from a new answer, and again from a few old ones."""
@@ -173,10 +175,14 @@ class LengthPredictor:
         self, texts: Sequence[str], max_output_tokens: Caps = None, model: str = ""
     ) -> Lengths:
         """P50 and P90 (tokens, shape [len(texts)] each) of the answers `model` would give."""
-        learner = self.learners.get(model, self._untaught)
-        logs = [learner.logs(encode(text)) for text in texts]
-        p50, p90 = np.exp(np.array(logs, dtype=np.float64).reshape(-1, 2)).T
-        return lengths(p50, p90, max_output_tokens)
+        limits = caps(max_output_tokens, len(texts)).tolist()
+        pairs = [self.believe(text, cap, model) for text, cap in zip(texts, limits, strict=True)]
+        return Lengths(*np.array(pairs, dtype=np.float64).reshape(-1, 2).T)
+
+    def believe(self, text: str, cap: float, model: str = "") -> tuple[float, float]:
+        """P50 and P90 of one answer that has at most `cap` (>= 1, or inf) tokens."""
+        log_p50, log_p90 = self.learners.get(model, self._untaught).logs(encode(text))
+        return in_bounds(exp(log_p50), exp(log_p90), cap)
 
     def observe(
         self, text: str, output_tokens: int, model: str = "", *, truncated: bool = False

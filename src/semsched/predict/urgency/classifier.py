@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from semsched.predict.urgency.decide import COSTS, Costs, decide, is_unsure
+from semsched.predict.urgency.decide import COSTS, Costs, decide_one, is_unsure
 from semsched.predict.urgency.embedded import SecondLook, mix
 from semsched.predict.urgency.evidence import shown, weigh, words_for
 from semsched.predict.urgency.features import Reading, read
@@ -38,15 +38,15 @@ class UrgencyClassifier:
         """The class of `text` and why; with `explain` also the evidence, weightiest first."""
         reading = read(text)
         score = self.model.score(reading)
-        probabilities = self._probabilities(reading, score)
-        [urgency] = decide(probabilities[None], self.costs)
+        probabilities = tuple(self._probabilities(reading, score).tolist())
+        urgency = decide_one(probabilities, self.costs)
         weighed = weigh(self.model, reading, score, urgency)
         if is_unsure(probabilities):
             reason = "nothing in the text says how urgent it is"
         else:
             reason = words_for(reading, weighed) or "no single word decides"
         evidence = shown(reading, weighed) if explain else ()
-        return Verdict(urgency, reason, tuple(probabilities.tolist()), evidence)
+        return Verdict(urgency, reason, probabilities, evidence)
 
     def _probabilities(self, reading: Reading, score: Score) -> Floats:
         """An embedding cannot read numbers: where vital signs are stated it is not asked."""

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from math import log
 from pathlib import Path
 
 import numpy as np
@@ -54,14 +55,20 @@ def decide(probabilities: Floats, costs: Costs = COSTS) -> list[int]:
 
     A row that says next to nothing (MAX_DOUBT) gets UNSURE. Of equal costs the more urgent class.
     """
-    cheapest = np.argmin(probabilities @ np.asarray(costs), axis=1)
-    return [
-        UNSURE if is_unsure(row) else int(urgency)
-        for row, urgency in zip(probabilities, cheapest, strict=True)
+    return [decide_one(row, costs) for row in probabilities.tolist()]
+
+
+def decide_one(probabilities: Sequence[float], costs: Costs = COSTS) -> int:
+    """The same for one row."""
+    if is_unsure(probabilities):
+        return UNSURE
+    expected = [
+        sum(chance * costs[true][given] for true, chance in enumerate(probabilities))
+        for given in range(NUM_CLASSES)
     ]
+    return expected.index(min(expected))
 
 
-def is_unsure(probabilities: Floats) -> bool:
-    """Whether the probabilities of the classes, shape [5], say too little to act on."""
-    logs = np.log(np.maximum(probabilities, 1e-12))
-    return bool(-(probabilities * logs).sum() > MAX_DOUBT)
+def is_unsure(probabilities: Sequence[float]) -> bool:
+    """Whether the probabilities of the classes say too little to act on."""
+    return -sum(chance * log(max(chance, 1e-12)) for chance in probabilities) > MAX_DOUBT

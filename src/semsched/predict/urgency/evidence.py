@@ -84,7 +84,9 @@ def words_for(reading: Reading, weighed: list[Weighed]) -> str:
         words = _said(reading, begin, end) if end else _value(reading, name)
         if words and not any(words in other for other in said):
             said.append(words)
-    return ", ".join(said[:MAX_REASON_WORDS])[:120]
+        if len(said) == MAX_REASON_WORDS:
+            break
+    return ", ".join(said)[:120]
 
 
 def _loudest(reading: Reading, weighed: list[Weighed]) -> list[Weighed]:

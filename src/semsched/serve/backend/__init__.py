@@ -2,7 +2,6 @@
 
 from semsched.serve.backend.adapter import Adapter, Hint, Kind, adapter_of, rewrite
 from semsched.serve.backend.answer import Answer, FailureKind, UpstreamError
-from semsched.serve.backend.headers import Header
 from semsched.serve.backend.probe import Pace, Probe
 from semsched.serve.backend.reading import FIRST_SEATS, Reading, adapted_seats, parse_metrics
 from semsched.serve.backend.tokens import TokenCount
@@ -13,7 +12,6 @@ __all__ = [
     "Adapter",
     "Answer",
     "FailureKind",
-    "Header",
     "Hint",
     "Kind",
     "Pace",

@@ -7,6 +7,7 @@ from typing import Literal
 
 import aiohttp
 
+from semsched.serve.backend.events import WholeEvents
 from semsched.serve.backend.headers import passed_on
 
 FailureKind = Literal["connect", "reset", "timeout", "protocol"]
@@ -55,6 +56,7 @@ class Answer:
         self.headers = passed_on(response.raw_headers)
         """Those that are meant for the client; names in lower case."""
         self.is_stream = response.content_type == "text/event-stream"
+        self._events = WholeEvents()
         self.first = b""
         """The first bytes of the body; status 200 only."""
 
@@ -66,7 +68,7 @@ class Answer:
 
     async def start(self, read_time: float) -> None:
         """Wait for the first bytes, if they matter; from then on for `read_time` at most."""
-        if self.status < 200:
+        if self.status < 200 or 300 <= self.status < 400:  # where it points to is not for clients
             raise UpstreamError("protocol", f"status {self.status} is no answer")
         if self.status == 200:
             self.first = await self._next()
@@ -75,15 +77,24 @@ class Answer:
     async def chunks(self) -> AsyncIterator[bytes]:
         """The whole body, `first` included; each item is all that is there. To be asked for once.
 
+        Of a stream, only whole events: what follows the last one is the `rest`.
+
         Raises UpstreamError if it breaks off; the last bytes before that may be lost.
         """
+        feed = self._events.feed if self.is_stream else bytes
         try:
-            if self.first:
-                yield self.first
-            while data := await self._next():
-                yield data
+            data = self.first or await self._next()
+            while data:
+                if part := feed(data):
+                    yield part
+                data = await self._next()
         finally:
             self.close()
+
+    @property
+    def rest(self) -> bytes:
+        """The end of a stream, if it ended within an event."""
+        return self._events.held
 
     async def _next(self) -> bytes:
         """All that is there, or what comes next; b'' at the end."""

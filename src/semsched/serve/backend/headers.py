@@ -5,7 +5,7 @@ Those of a request are sifted where what clients claim is (claims.py).
 
 from collections.abc import Sequence
 
-Header = tuple[bytes, bytes]
+from semsched.web.failure import Header
 
 _DROPPED = frozenset(
     # of the backend's own connection

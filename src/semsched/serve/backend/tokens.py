@@ -28,6 +28,7 @@ _EMPTY_EVENT = re.compile(
 quotes are escaped, so that no text can look like a key."""
 
 _DONE = re.compile(rb"\ndata:\s*\[DONE\]")
+_FINISHED = re.compile(rb'"finish_reason"\s*:\s*"')
 _AT_LIMIT = re.compile(rb'"finish_reason"\s*:\s*"length"|"status"\s*:\s*"incomplete"')
 _USAGE = re.compile(rb'"usage"\s*:\s*(?=\{)')
 _JSON = JSONDecoder()
@@ -84,6 +85,11 @@ class TokenCount:
     def saw_done(self) -> bool:
         """Whether a stream came to its proper end: [DONE], response.completed or .incomplete."""
         return self._found().saw_done
+
+    @property
+    def saw_end(self) -> bool:
+        """The same, or that the engine said why it stopped: not all of them say [DONE]."""
+        return self.saw_done or _FINISHED.search(self._tail) is not None
 
     @property
     def finish_reason_length(self) -> bool:

@@ -15,7 +15,7 @@ from aiohttp.connector import Connection
 from yarl import URL
 
 from semsched.serve.backend.answer import Answer, UpstreamError, failure
-from semsched.serve.backend.headers import Header
+from semsched.web.failure import Header
 
 KEEP_ALIVE = 3.0
 """Seconds for which an idle connection is kept: less than the 5 after which uvicorn, and with it
