@@ -3,12 +3,13 @@
 from pathlib import Path
 
 import msgspec
+import polars as pl
 from rich.console import Console
 from rich.table import Table
 
 from semsched.cli.commands import one_line_errors
 from semsched.cli.errors import Failure
-from semsched.report.files import check_output, replacing
+from semsched.report.files import TABLE_SUFFIXES, check_output, replacing, write_frames
 from semsched.request import CLASS_NAMES
 from semsched.serve.replay import Replayed, replay
 from semsched.serve.row import Row
@@ -17,20 +18,24 @@ MAX_SHOWN = 10
 """Differences that are shown."""
 
 
-def show(journal: Path, trace: Path | None) -> None:
-    """Replay `journal`, show what came of it, write the requests as a trace if asked.
+def show(journal: Path, trace: Path | None, rows: Path | None) -> None:
+    """Replay `journal`, show what came of it, write the requests as asked.
 
     Raises Failure (exit code 1) if a decision came out otherwise.
     """
     with one_line_errors():
         if trace:
-            check_output(trace, inputs=[journal])
+            check_output(trace, inputs=[journal, rows])
+        if rows:
+            check_output(rows, TABLE_SUFFIXES, inputs=[journal, trace])
         if not journal.is_file():
             raise Failure(f"{journal}: no such file")
         replayed = replay(journal)
-        if trace:
-            with replacing([trace]) as parts:
+        with replacing(list(filter(None, (trace, rows)))) as parts:
+            if trace:
                 parts[trace].write_bytes(as_trace(replayed.rows))
+            if rows:
+                write_frames(parts[rows], [(replayed.policy, as_frame(replayed.rows))])
     Console().print(_table(replayed.rows))
     _say(replayed)
 
@@ -63,6 +68,21 @@ def _table(rows: list[Row]) -> Table:
 
 
 _STATUSES = ("finished", "refused", "cancelled", "failed")
+
+
+def as_frame(rows: list[Row]) -> pl.DataFrame:
+    """The rows with the columns of a simulation's first (simulate/run.py); an engine does not say
+    what KV it lost."""
+    frame = pl.DataFrame([msgspec.structs.asdict(row) for row in rows], infer_schema_length=None)
+    nothing = pl.lit(0, dtype=pl.Int32)
+    return frame.with_columns(
+        nothing.alias("recomputed_tokens"),
+        nothing.alias("swapped_tokens"),
+        *(pl.col(name).cast(pl.Float64) for name in _INSTANTS),
+    )
+
+
+_INSTANTS = ("started_at", "first_token_at", "finished_at")
 
 
 def as_trace(rows: list[Row]) -> bytes:

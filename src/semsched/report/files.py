@@ -89,15 +89,16 @@ def write_json(
 
 def write_rows(path: Path, runs: Sequence[Run]) -> None:
     """Write the rows of all `runs`, led by their policy, as CSV or Parquet by suffix."""
-    _write_frame(path, [(run.policy, run.rows) for run in runs])
+    write_frames(path, [(run.policy, run.rows) for run in runs])
 
 
 def write_series(path: Path, runs: Sequence[Run]) -> None:
     """Write the time series of all `runs`, led by their policy, as CSV or Parquet by suffix."""
-    _write_frame(path, [(run.policy, run.series) for run in runs])
+    write_frames(path, [(run.policy, run.series) for run in runs])
 
 
-def _write_frame(path: Path, frames: Sequence[tuple[str, pl.DataFrame]]) -> None:
+def write_frames(path: Path, frames: Sequence[tuple[str, pl.DataFrame]]) -> None:
+    """Write frames of the same columns, each led by the name of its policy, as CSV or Parquet."""
     policies = pl.Enum([policy for policy, _ in frames])
     frame = pl.concat(
         frame.select(pl.lit(policy, dtype=policies).alias("policy"), pl.all())

@@ -61,6 +61,8 @@ class Difference(NamedTuple):
 class Replayed(NamedTuple):
     """What came of a replay."""
 
+    policy: str
+    """The name of the policy at the start."""
     num_acts: int
     num_decisions: int
     """Acts that decided something: who goes where, who is turned away, who waited too long."""
@@ -79,7 +81,7 @@ def replay(path: Path) -> Replayed:
     if first.head is None or first.head.format != FORMAT:
         raise JournalError(f"{path}:{number}: not a journal of this version of `semsched serve`")
     dispatcher = Dispatcher(first.head.cost, first.head.limits)
-    result = Replayed(0, 0, [], [])
+    result = Replayed(first.head.policy, 0, 0, [], [])
     for number, line in lines:
         if line.row is not None:
             result.rows.append(line.row)
