@@ -110,3 +110,17 @@ def test_what_is_no_journal_is_an_error_in_one_line(tmp_path: Path, text: str, w
     with pytest.raises(JournalError, match=rf"^{path}:{why}") as caught:
         replay(path)
     assert "\n" not in str(caught.value)
+
+
+def test_a_full_disk_ends_the_journal_and_nothing_else(caplog: pytest.LogCaptureFixture) -> None:
+    full = Path("/dev/full")
+    if not full.exists():
+        pytest.skip("no /dev/full here")
+    head = Head(FORMAT, "semantic", COST, LIMITS)
+    journal = Journal(Dispatcher(COST, LIMITS), head, full)
+    for id in range(300):  # more than a buffer
+        journal.do(Dispatcher.offer, entry(id))
+    journal.flush()
+    journal.close()
+    assert len(journal.dispatcher) == LIMITS.max_waiting
+    assert caplog.text.count("the journal ends here") == 1

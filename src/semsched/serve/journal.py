@@ -5,6 +5,7 @@ The first line says under which settings. The lines that follow are enough to do
 simulator's columns.
 """
 
+import logging
 from collections.abc import Callable
 from pathlib import Path
 from typing import Concatenate, ParamSpec, TypeVar
@@ -19,6 +20,10 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 FORMAT = 1
+
+BUFFER_BYTES = 64 * 2**10
+
+_log = logging.getLogger(__name__)
 
 
 class Head(msgspec.Struct, frozen=True):
@@ -35,7 +40,8 @@ class Journal:
 
     def __init__(self, dispatcher: Dispatcher, head: Head, path: Path | None) -> None:
         self.dispatcher = dispatcher
-        self._file = path.open("wb") if path else None
+        self._file = path.open("wb", buffering=0) if path else None
+        self._unwritten = bytearray()
         self._write({"head": head})
 
     def do(
@@ -54,14 +60,28 @@ class Journal:
 
     def _write(self, line: dict[str, object]) -> None:
         if self._file:
-            self._file.write(msgspec.json.encode(line) + b"\n")
+            self._unwritten += msgspec.json.encode(line) + b"\n"
+            if len(self._unwritten) >= BUFFER_BYTES:
+                self.flush()
 
     def flush(self) -> None:
-        """Hand what was written to the operating system."""
-        if self._file:
-            self._file.flush()
+        """Hand what was written to the operating system.
+
+        A full disk ends the journal, not the service; a journal with a hole is of no use.
+        """
+        if self._file is None:
+            return
+        try:
+            while self._unwritten:
+                del self._unwritten[: self._file.write(self._unwritten)]
+        except OSError as error:
+            _log.error("the journal ends here: %s", error.strerror or error)
+            self._unwritten.clear()
+            self.close()
 
     def close(self) -> None:
         """Nothing more comes."""
+        self.flush()
         if self._file:
             self._file.close()
+            self._file = None
