@@ -3,7 +3,7 @@ PY := .venv/bin/python
 PIP := $(PY) -m pip install --quiet --disable-pip-version-check -c constraints.txt
 CODE := src tests bench tools
 
-.PHONY: setup demo test lint bench bench-predict docs clean
+.PHONY: setup demo test lint bench bench-predict bench-gateway docs clean
 
 setup: .venv/ready
 
@@ -32,6 +32,9 @@ bench: setup
 
 bench-predict: setup
 	$(PY) bench/predictors.py
+
+bench-gateway: setup
+	$(PY) -m bench.gateway
 
 docs: setup
 	$(PY) -m mkdocs build --quiet --site-dir site

@@ -313,7 +313,7 @@ def test_the_limit_of_a_body_is_heard(folder: Path, capsys: pytest.CaptureFixtur
     write(
         folder,
         asked | {"max_tokens": 20},
-        asked | {"max_tokens": 12, "max_completion_tokens": 10},
+        {"input": asked["prompt"], "max_tokens": 12, "max_output_tokens": 10},
         asked | {"max_tokens": 10**9, "max_completion_tokens": 10**400},
         asked | {"max_tokens": "20", "max_output_tokens": True},
         asked | {"text": "Write a long essay about tides", "max_tokens": 10},

@@ -98,6 +98,15 @@ def test_max_completion_tokens_wins() -> None:
     live(scene)
 
 
+def test_a_limit_that_is_meant_for_another_endpoint_is_none() -> None:
+    async def scene(live: Live) -> None:
+        body = ASK | {"max_tokens": 3, "max_output_tokens": 1}
+        async with live.http.post(CHAT, json=body) as response:
+            assert (await response.json())["usage"]["completion_tokens"] == 3
+
+    live(scene)
+
+
 def test_every_answer_bears_the_id_of_its_request() -> None:
     async def scene(live: Live) -> None:
         for path, method in ((CHAT, "POST"), ("/health", "GET"), ("/v2", "GET"), (CHAT, "GET")):

@@ -31,22 +31,28 @@ def test_messages_of_one_turn_stay_in_the_order_written() -> None:
 
 
 @pytest.mark.parametrize(
-    ("body", "limit"),
+    ("field", "body", "limit"),
     [
-        ({}, None),
-        ({"max_tokens": 1}, 1),
-        ({"max_tokens": 7, "max_completion_tokens": 9}, 9),
-        ({"max_tokens": 9, "max_completion_tokens": 7, "max_output_tokens": 8}, 8),
-        ({"max_tokens": 9, "max_completion_tokens": 0}, 9),
-        ({"max_tokens": None, "max_completion_tokens": 7}, 7),
-        ({"max_tokens": 0, "max_output_tokens": 10**400}, 10**400),
-        *(({"max_tokens": wrong}, None) for wrong in (0, -1, True, 3.0, "3", [3], None)),
+        ("messages", {}, None),
+        ("messages", {"max_tokens": 1}, 1),
+        ("messages", {"max_tokens": 7, "max_completion_tokens": 9}, 9),
+        ("messages", {"max_tokens": 9, "max_completion_tokens": 0}, 9),
+        ("messages", {"max_tokens": None, "max_completion_tokens": 10**400}, 10**400),
+        ("messages", {"max_output_tokens": 1}, None),
+        ("input", {"max_tokens": 1, "max_completion_tokens": 2, "max_output_tokens": 3}, 3),
+        ("prompt", {"max_tokens": 9, "max_completion_tokens": 1, "max_output_tokens": 1}, 9),
+        *(("prompt", {"max_tokens": wrong}, None) for wrong in (0, -1, True, 3.0, "3", [3], None)),
     ],
 )
-def test_the_newest_name_of_the_limit_wins_and_what_is_none_says_nothing(
-    body: dict[str, Any], limit: int | None
+def test_the_limit_is_the_one_that_the_endpoint_heeds(
+    field: str, body: dict[str, Any], limit: int | None
 ) -> None:
-    assert limit_of(body) == limit
+    assert limit_of(body, field) == limit
+    assert limit_of({field: "x", **body}) == limit
+
+
+def test_a_body_without_a_field_is_taken_for_a_chat() -> None:
+    assert limit_of({"text": "x", "max_tokens": 3, "max_output_tokens": 1}) == 3
 
 
 def test_only_the_person_is_heard() -> None:

@@ -3,11 +3,14 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AbstractContextManager, AsyncExitStack, asynccontextmanager, suppress
+from functools import partial
 from typing import Any, NamedTuple
+from unittest.mock import patch
 
 import aiohttp
 
+from semsched.serve.backend import probe
 from semsched.serve.config import GatewayConfig
 from tests.serve.backend.peer import END, STREAM, Call, Peer, chunk, listening, whole
 from tests.serve.live import Live, ask, serving
@@ -49,7 +52,8 @@ def breaks_after(*parts: bytes, reset: bool = True) -> Fault:
     async def fault(call: Call) -> None:
         await call.send(*parts, gap=0.05)
         await asyncio.sleep(0.05)  # what was said shall arrive first
-        call.reset() if reset else call.close()
+        with suppress(OSError):  # the gateway may have hung up already
+            call.reset() if reset else call.close()
 
     return fault
 
@@ -156,6 +160,11 @@ def play(
         assert not trouble, trouble
 
     asyncio.run(act())
+
+
+def looking_often() -> AbstractContextManager[object]:
+    """Backends are asked how they are ten times as often as in life."""
+    return patch.object(probe, "Pace", partial(probe.Pace, health=0.2, metrics=0.1))
 
 
 async def read_stream(http: aiohttp.ClientSession, **more: Any) -> tuple[int, bytes, bool]:

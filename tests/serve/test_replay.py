@@ -124,3 +124,13 @@ def test_a_full_disk_ends_the_journal_and_nothing_else(caplog: pytest.LogCapture
     journal.close()
     assert len(journal.dispatcher) == LIMITS.max_waiting
     assert caplog.text.count("the journal ends here") == 1
+
+
+def test_an_earlier_day_is_moved_aside(tmp_path: Path) -> None:
+    path = tmp_path / "day.jsonl"
+    a_day(path, 50)
+    before = path.read_bytes()
+    a_day(path, 50, seed=1)
+    [old] = tmp_path.glob("day-*Z.jsonl")
+    assert old.read_bytes() == before
+    assert replay(path).differences == []

@@ -39,10 +39,9 @@ class Body(msgspec.Struct):
     seed: int | None = None
     encoding_format: Literal["float", "base64"] = "float"
 
-    @property
-    def limit(self) -> int | None:
-        """The most tokens that the client wants; the newest name wins."""
-        return limit_of({name: getattr(self, name) for name in LIMITS})
+    def limit(self, field: str) -> int | None:
+        """The most tokens that the client wants of an endpoint that reads `field`."""
+        return limit_of({name: getattr(self, name) for name in LIMITS[field]}, field)
 
     @property
     def wants_usage(self) -> bool:
@@ -53,8 +52,9 @@ class Body(msgspec.Struct):
 _DECODER = msgspec.json.Decoder(Body)
 
 
-def read_body(content: bytes) -> Body:
-    """Raises ApiError (400) that names the field."""
+def read_body(content: bytes, field: str) -> Body:
+    """The body of a request to an endpoint that reads `field`. Raises ApiError (400), which names
+    what is at fault."""
     try:
         body = _DECODER.decode(content)
     except msgspec.ValidationError as error:
@@ -63,15 +63,15 @@ def read_body(content: bytes) -> Body:
         raise ApiError(400, "invalid_value", f"{param or 'body'}: {why}", param) from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise ApiError(400, "invalid_json", f"the body is not JSON: {error}") from None
-    _check(body)
+    _check(body, body.limit(field))
     return body
 
 
-def _check(body: Body) -> None:
+def _check(body: Body, limit: int | None) -> None:
     if body.n not in (None, 1):
         raise ApiError(400, "unsupported_value", f"n: only 1 answer is given, got {body.n}", "n")
-    if body.limit is not None and body.min_tokens > body.limit:
-        message = f"min_tokens: {body.min_tokens} is more than max_tokens, {body.limit}"
+    if limit is not None and body.min_tokens > limit:
+        message = f"min_tokens: {body.min_tokens} is more than max_tokens, {limit}"
         raise ApiError(400, "invalid_value", message, "min_tokens")
     p50, p90 = body.predicted_output_tokens, body.predicted_p90_tokens
     if p50 is not None and p90 is not None and p90 < p50:

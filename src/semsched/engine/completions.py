@@ -53,11 +53,12 @@ class Completions(Handler):
 
     def _begin(self, client: Client, content: bytes, fault: Fault) -> Exchange:
         """Hand the request to the engine; raises ApiError."""
-        body, service = read_body(content), self._service
+        field, service = self._dialect.field, self._service
+        body = read_body(content, field)
         prompt = self._dialect.prompt(body)
         room = max(service.engine.profile.kv_tokens - prompt.num_tokens, 1)
         limits = LengthLimits(
-            body.limit or max(min(DEFAULT_MAX_TOKENS, room), body.min_tokens),
+            body.limit(field) or max(min(DEFAULT_MAX_TOKENS, room), body.min_tokens),
             body.min_tokens,
             body.ignore_eos,
         )

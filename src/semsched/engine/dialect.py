@@ -21,6 +21,9 @@ class Prompt(NamedTuple):
 class Dialect(Protocol):
     """How a request and its answer look."""
 
+    field: str
+    """Of the body, where what is asked is."""
+
     def prompt(self, body: Body) -> Prompt:
         """What is asked; raises ApiError (400)."""
         ...
@@ -33,6 +36,7 @@ class Dialect(Protocol):
 class Chat:
     """/v1/chat/completions"""
 
+    field = "messages"
     prefix = "chatcmpl"
     whole_object = "chat.completion"
     chunk_object = "chat.completion.chunk"
@@ -64,6 +68,7 @@ class Chat:
 class Text:
     """/v1/completions"""
 
+    field = "prompt"
     prefix = "cmpl"
     whole_object = chunk_object = "text_completion"
 

@@ -27,7 +27,7 @@ class Embeddings(Handler):
     """An ASGI handler. Each input is a job of its own, which ends with its prefill."""
 
     async def _answer(self, client: Client, content: bytes, fault: Fault) -> None:
-        body = read_body(content)
+        body = read_body(content, "input")
         prompts = inputs_of(body)
         work = _Work([])
         watcher = asyncio.create_task(client.watch(work.cancel))

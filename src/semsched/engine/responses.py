@@ -21,6 +21,8 @@ _NUM_OPENING = 4
 class Responses:
     """/v1/responses"""
 
+    field = "input"
+
     def prompt(self, body: Body) -> Prompt:
         """Instructions and all messages are read; what the user says decides what the answer is."""
         if not body.input:

@@ -1,6 +1,6 @@
 """What a person says in the body of an OpenAI-compatible request, and what it allows."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import chain, groupby, islice
 from typing import Any
 
@@ -13,17 +13,24 @@ MAX_PIECES = 10_000
 FIELDS = ("messages", "input", "prompt")
 """Where chat completions, responses and embeddings, and completions keep what is said."""
 
-LIMITS = ("max_output_tokens", "max_completion_tokens", "max_tokens")
-"""Where they keep the most tokens that an answer may have, the newest name first: OpenAI's
-max_completion_tokens has replaced max_tokens, and responses have a name of their own."""
+LIMITS: Mapping[str, tuple[str, ...]] = {
+    "messages": ("max_completion_tokens", "max_tokens"),
+    "input": ("max_output_tokens",),
+    "prompt": ("max_tokens",),
+}
+"""Where each keeps the most tokens that an answer may have; the first that says some counts
+(OpenAI's max_completion_tokens has replaced max_tokens). Engines ignore what is meant for another
+endpoint: it is no limit, and nobody may seem short by it."""
 
 
-def limit_of(body: dict[str, Any]) -> int | None:
-    """The most output tokens that `body` allows: the newest name wins; None if it says nothing.
+def limit_of(body: Mapping[str, Any], field: str | None = None) -> int | None:
+    """The most output tokens that `body` allows; None if it says nothing.
 
-    What is no whole number of at least 1 says nothing.
+    `field`: which of FIELDS the endpoint reads; unless told, the first that is there. What is no
+    whole number of at least 1 says nothing.
     """
-    given = (body[name] for name in LIMITS if type(body.get(name)) is int)
+    field = field or next((name for name in FIELDS if name in body), FIELDS[0])
+    given = (body[name] for name in LIMITS[field] if type(body.get(name)) is int)
     return next((limit for limit in given if limit >= 1), None)
 
 

@@ -36,6 +36,8 @@ class Arrival:
     headers: list[Header] = field(repr=False)
     content: bytes = field(repr=False)
     request_id: str
+    field: str
+    """Of the body, where the endpoint reads what is asked."""
     has_answer: bool
     """Whether tokens come out of it: an embedding is over with its prefill."""
 
@@ -105,7 +107,7 @@ class Admission:
         )
 
     def _request(self, arrival: Arrival, body: dict[str, Any], text: str, urgency: int) -> Request:
-        limit = limit_of(body) or DEFAULT_MAX_OUTPUT_TOKENS
+        limit = limit_of(body, arrival.field) or DEFAULT_MAX_OUTPUT_TOKENS
         if arrival.has_answer:
             p50, p90 = map(round, self.lengths.believe(text, limit, str(body.get("model", ""))))
         else:

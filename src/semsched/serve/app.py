@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -60,25 +60,26 @@ class Gateway:
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Backends are watched, answers are learned from, changes are noticed."""
-        async with Embedded(self.config) as embedded, self.service.fleet as fleet:
-            await fleet.set(embedded.backends_of(self.config))
-            reloader = Reloader(self.config, self.path, self.read, self.service, embedded)
-            tasks = [
-                asyncio.create_task(self.teacher.run()),
-                asyncio.create_task(reloader.run()),
-                asyncio.create_task(self._flush()),
-                asyncio.create_task(self.lag.run()),
-            ]
-            try:
-                yield
-            finally:
-                await _cancel(tasks)
-                self.service.desk.close()
-                self.teacher.finish()
-        self.journal.close()
+        with closing(self.journal):  # whatever happens: what was written must be whole
+            async with Embedded(self.config) as embedded, self.service.fleet as fleet:
+                await fleet.set(embedded.backends_of(self.config))
+                async with self._at_work(embedded):
+                    yield
         if self.service.tracer:
             await asyncio.to_thread(self.service.tracer.close)
         self.service.records.check()
+
+    @asynccontextmanager
+    async def _at_work(self, embedded: Embedded) -> AsyncIterator[None]:
+        reloader = Reloader(self.config, self.path, self.read, self.service, embedded)
+        runs = (self.teacher.run(), reloader.run(), self._flush(), self.lag.run())
+        tasks = [asyncio.create_task(run) for run in runs]
+        try:
+            yield
+        finally:
+            await _cancel(tasks)
+            self.service.desk.close()
+            self.teacher.finish()
 
     async def _flush(self) -> None:
         while True:
@@ -147,6 +148,7 @@ def app_of(gateway: Gateway) -> ASGIApp:
     app = Starlette(
         routes=[*routes, *_pages(gateway)], exception_handlers=handlers(), lifespan=lifespan
     )
+    app.router.redirect_slashes = False  # it would send clients to whatever their Host says
     return RequestIds(Express(endpoints, app))
 
 
@@ -169,9 +171,12 @@ class Express:
 
 
 def _endpoints(service: Service) -> list[Endpoint]:
-    answers = ("/v1/chat/completions", "/v1/completions", "/v1/responses")
-    endpoints = [Endpoint(service, path) for path in answers]
-    return [*endpoints, Endpoint(service, "/v1/embeddings", has_answer=False)]
+    return [
+        Endpoint(service, "/v1/chat/completions", "messages"),
+        Endpoint(service, "/v1/completions", "prompt"),
+        Endpoint(service, "/v1/responses", "input"),
+        Endpoint(service, "/v1/embeddings", "input", has_answer=False),
+    ]
 
 
 def _pages(gateway: Gateway) -> list[Route]:
@@ -183,8 +188,7 @@ def _pages(gateway: Gateway) -> list[Route]:
         Route("/metrics", pages.metrics),
         Route("/openapi.json", pages.openapi),
         Route("/admin/queue", pages.queue),
-        Route("/admin/queue/{id:int}", pages.cancel, methods=["DELETE"]),
-        Route("/admin/queue/{id:int}", pages.rerank, methods=["PATCH"]),
+        Route("/admin/queue/{id:int}", pages.one, methods=["DELETE", "PATCH"]),
     ]
     if gateway.config.board.enabled:
         routes += [Route("/board", pages.board), Route("/board/events", pages.events)]

@@ -52,7 +52,7 @@ def claim_of(headers: Headers, body: dict[str, Any]) -> int | None:
     if values:
         return _header_class(values)
     if body.get("priority") is not None:
-        return _body_class(body["priority"])
+        return class_in(body["priority"], "priority")
     return _tier_class(body.get("service_tier"))
 
 
@@ -64,11 +64,12 @@ def _header_class(values: Sequence[bytes]) -> int:
     return urgency
 
 
-def _body_class(value: object) -> int:
+def class_in(value: object, param: str) -> int:
+    """A class that JSON says by name or number. Raises ApiError (400), which names `param`."""
     if isinstance(value, str):
         value = _CLASSES.get(_plain(value.encode("utf-8", "replace")))
     if type(value) is not int or not 0 <= value < NUM_CLASSES:  # true is an int in Python
-        raise _no_class("priority")
+        raise _no_class(param)
     return value
 
 

@@ -11,6 +11,7 @@ from starlette.types import ASGIApp
 from semsched.core.profile import load_profile
 from semsched.core.scheduling import Scheduling
 from semsched.engine import embedded_app
+from semsched.errors import InputError
 from semsched.serve.backend import Kind
 from semsched.serve.config import Backend, GatewayConfig
 from semsched.web.limits import Limits
@@ -53,9 +54,14 @@ class Embedded:
         )
 
     def backends_of(self, config: GatewayConfig) -> Named:
-        """The backends of a configuration, or the engine within."""
-        if config.backends or not self._port:
+        """The backends of a configuration, or the engine within.
+
+        Raises InputError if there are none and the engine was not started.
+        """
+        if config.backends:
             return [(backend, backend.kind) for backend in config.backends]
+        if not self._port:
+            raise InputError("[[backends]]: the engine within takes their place after a restart")
         engine = self._config.engine
         settings = Backend(
             url=f"http://127.0.0.1:{self._port}",

@@ -5,8 +5,7 @@ and only moves the limits.
 """
 
 import asyncio
-from collections.abc import Iterable, Iterator
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Self
 
 import aiohttp
@@ -70,15 +69,25 @@ class Backend:
         """Status and body of a page of it; raises UpstreamError."""
         return await self._upstream.get(path, within, max_bytes)
 
+    async def look(self) -> tuple[bool, str]:
+        """Whether it is well, and why."""
+        return await self._probe.check()
+
+    def begin(self, is_well: bool, why: str) -> None:
+        """It takes requests if it is well."""
+        self._probe.note(is_well, why)
+
     async def watch(self) -> None:
-        """Ask how it is doing, until cancelled; then it takes nothing more."""
-        try:
-            await self._probe.run()
-        finally:
-            if self._resting:
-                self._resting.cancel()
-            if self.is_up:
-                self._desk.close_backend(self.name)
+        """Ask how it is doing, until cancelled."""
+        await self._probe.run()
+
+    def leave(self) -> None:
+        """It takes nothing more, whatever becomes of what it was given."""
+        if self._resting:
+            self._resting.cancel()
+        if self.is_up:
+            self.is_up = False
+            self._desk.close_backend(self.name)
 
     def note_failure(self) -> None:
         """It failed a request: see at once whether it is still there.
@@ -173,24 +182,42 @@ class Fleet:
 
     async def __aexit__(self, *_: object) -> None:
         """Stop watching, and close all connections."""
-        for name in list(self._watches):
-            await self._stop(name)
+        await self._unwatch(self._watches)
+        self._drop(list(self._watches))
         await self._session.close()
 
     async def set(self, backends: Iterable[tuple[Settings, Kind]]) -> None:
-        """From now on these; those whose settings did not change go on as they are."""
-        wanted = {settings.name: (settings, kind) for settings, kind in backends}
-        for name in list(self._watches):
-            if name not in wanted or self._backends[name].settings != wanted[name][0]:
-                await self._stop(name)
-        for name, (settings, kind) in wanted.items():
-            if name not in self._watches:
-                backend = Backend(settings, kind, self._session, self._desk)
-                self._backends[name] = backend
-                self._watches[name] = asyncio.create_task(backend.watch())
+        """From now on these; those whose settings did not change go on as they are.
 
-    async def _stop(self, name: str) -> None:
-        watch = self._watches.pop(name)
-        watch.cancel()
-        with suppress(asyncio.CancelledError):
-            await watch
+        The others are asked how they are before any leaves, so that nobody finds all of them gone.
+        Raises InputError, and changes nothing, if one lacks the key to its API.
+        """
+        wanted = {settings.name: (settings, kind) for settings, kind in backends}
+        gone = [name for name in self._watches if not self._stays(name, wanted)]
+        new = [
+            Backend(settings, kind, self._session, self._desk)
+            for name, (settings, kind) in wanted.items()
+            if name not in self._watches or name in gone
+        ]
+        found = await asyncio.gather(*(backend.look() for backend in new))
+        await self._unwatch(gone)
+        self._drop(gone)
+        for backend, (is_well, why) in zip(new, found, strict=True):
+            self._backends[backend.name] = backend
+            self._watches[backend.name] = asyncio.create_task(backend.watch())
+            backend.begin(is_well, why)
+
+    def _stays(self, name: str, wanted: Mapping[str, tuple[Settings, Kind]]) -> bool:
+        return name in wanted and self._backends[name].settings == wanted[name][0]
+
+    async def _unwatch(self, names: Iterable[str]) -> None:
+        """Ask these no more; they go on taking requests."""
+        watches = [self._watches[name] for name in names]
+        for watch in watches:
+            watch.cancel()
+        await asyncio.gather(*watches, return_exceptions=True)
+
+    def _drop(self, names: Iterable[str]) -> None:
+        for name in names:
+            del self._watches[name]
+            self._backends[name].leave()

@@ -66,8 +66,9 @@ class Ending(NamedTuple):
 class Endpoint:
     """An ASGI handler of one path."""
 
-    def __init__(self, service: Service, path: str, has_answer: bool = True) -> None:
+    def __init__(self, service: Service, path: str, field: str, has_answer: bool = True) -> None:
         self.path = path
+        self._field = field
         self._service = service
         self._has_answer = has_answer
 
@@ -96,7 +97,8 @@ class Endpoint:
             raise service.refusals.error("shutting_down", at)
         content = await client.body(service.limits)
         request_id = scope["state"]["request_id"].decode()
-        return Arrival(next(service.ids), at, key, headers, content, request_id, self._has_answer)
+        kind = self._field, self._has_answer
+        return Arrival(next(service.ids), at, key, headers, content, request_id, *kind)
 
 
 class Exchange:
@@ -112,6 +114,7 @@ class Exchange:
         self._visit = visit
         self._ticket: Ticket | None = None
         self._tokens = TokenCount()
+        self._is_stream = False
 
     async def run(self) -> None:
         """Serve it; however that ends, it is booked once."""
@@ -127,16 +130,27 @@ class Exchange:
             ending, error = Ending("failed", failure.code), failure
         except GoneError:
             ending = Ending("cancelled", "client_gone")
-        except asyncio.CancelledError:
+        except asyncio.CancelledError:  # the server stops, and its patience is over
             ending = Ending("failed", "shutting_down")
-            raise
+            error = self._service.refusals.error("shutting_down", self._service.now())
         except Exception:  # noqa: BLE001 - it is logged, and the client is told
             _log.exception("request %s broke", self._visit.request_id)
             error = internal_error()
         finally:
             self._end(ending)
-        if error and not self._client.has_started:
-            await self._client.answer(error.status, error.body, [*error.headers, *self._headers()])
+        if error:
+            await self._tell(error)
+
+    async def _tell(self, error: ApiError) -> None:
+        """Answer with an error; where an answer has begun, break it off so that nobody takes it
+        for whole: say so in a stream, else hang up."""
+        client = self._client
+        if not client.has_started:
+            await client.answer(error.status, error.body, [*error.headers, *self._headers()])
+        elif self._is_stream:
+            await client.write(b"data: " + error.body + b"\n\n", more=False)
+        else:
+            await client.hang_up(reset=True)
 
     def _end(self, ending: Ending) -> None:
         visit, service = self._visit, self._service
@@ -204,7 +218,7 @@ class Exchange:
     # --- to the client -------------------------------------------------------------------
 
     async def _pass_on(self, answer: Answer) -> Ending:
-        client = self._client
+        client, self._is_stream = self._client, answer.is_stream
         if answer.is_stream:
             self._service.records.first_token(self._visit)
         await client.start(answer.status, [*answer.headers, *self._headers()])
@@ -215,7 +229,8 @@ class Exchange:
             self._tokens.feed(answer.rest)
             self._check_end(answer)
         except UpstreamError as error:
-            return await self._break_off(answer, error)
+            self._service.fleet[self._visit.backend].note_failure()
+            raise _as_api_error(error) from None
         await client.write(answer.rest, more=False)
         if answer.status >= 400:
             return Ending("failed", f"backend_{answer.status}")
@@ -225,16 +240,6 @@ class Exchange:
         """A connection may end as if all were well though the engine behind it has died."""
         if answer.is_stream and answer.status == 200 and not self._tokens.saw_end:
             raise UpstreamError("reset", "the stream stopped before its end")
-
-    async def _break_off(self, answer: Answer, error: UpstreamError) -> Ending:
-        """The answer broke in the middle: say so where there is a way to, else hang up."""
-        self._service.fleet[self._visit.backend].note_failure()
-        if answer.is_stream:
-            body = _as_api_error(error).body
-            await self._client.write(b"data: " + body + b"\n\n", more=False)
-        else:
-            await self._client.hang_up(reset=True)
-        return Ending("failed", "backend_failed")
 
     def _headers(self) -> list[Header]:
         """What we say of the request, with every answer."""

@@ -7,6 +7,8 @@ simulator's columns.
 
 import logging
 from collections.abc import Callable
+from datetime import UTC, datetime
+from io import FileIO
 from pathlib import Path
 from typing import Concatenate, ParamSpec, TypeVar
 
@@ -35,12 +37,23 @@ class Head(msgspec.Struct, frozen=True):
     limits: Limits
 
 
+def _begun(path: Path) -> FileIO:
+    """An empty file at `path`; one that was there is named after the second of its last line."""
+    if path.is_file() and path.stat().st_size:
+        ended_at = datetime.fromtimestamp(path.stat().st_mtime, UTC)
+        path.rename(path.with_stem(f"{path.stem}-{ended_at:%Y%m%dT%H%M%SZ}"))
+    return path.open("wb", buffering=0)
+
+
 class Journal:
-    """A dispatcher whose every act is written down, if there is a file to write to."""
+    """A dispatcher whose every act is written down, if there is a file to write to.
+
+    What an earlier run wrote there is moved aside. Raises OSError.
+    """
 
     def __init__(self, dispatcher: Dispatcher, head: Head, path: Path | None) -> None:
         self.dispatcher = dispatcher
-        self._file = path.open("wb", buffering=0) if path else None
+        self._file = _begun(path) if path else None
         self._unwritten = bytearray()
         self._write({"head": head})
 

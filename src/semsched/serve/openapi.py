@@ -7,12 +7,7 @@ from semsched.request import CLASS_NAMES, NUM_CLASSES
 
 Schema = dict[str, Any]
 
-_CLASS: Schema = {
-    "oneOf": [
-        {"type": "string", "enum": list(CLASS_NAMES)},
-        {"type": "integer", "minimum": 0, "maximum": NUM_CLASSES - 1},
-    ]
-}
+_CLASS: Schema = {"enum": [*CLASS_NAMES, *range(NUM_CLASSES)]}
 
 _ERROR: Schema = {
     "type": "object",
@@ -59,11 +54,13 @@ _MESSAGES: Schema = {
     },
 }
 
+_TEXT: Schema = {"type": "string", "minLength": 1}
+
 _INPUTS: dict[str, tuple[str, Schema]] = {
     "/v1/chat/completions": ("messages", _MESSAGES),
-    "/v1/completions": ("prompt", {"type": "string"}),
-    "/v1/responses": ("input", {"type": "string"}),
-    "/v1/embeddings": ("input", {"type": "string"}),
+    "/v1/completions": ("prompt", _TEXT),
+    "/v1/responses": ("input", _TEXT),
+    "/v1/embeddings": ("input", _TEXT),
 }
 """What each endpoint must be given."""
 

@@ -7,9 +7,11 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
-from semsched.request import CLASS_NAMES, NUM_CLASSES
+from semsched.request import CLASS_NAMES
+from semsched.serve.admission import read_object
 from semsched.serve.backend import UpstreamError
 from semsched.serve.board import PAGE, PAGE_HEADERS, Feed, TooManyListenersError
+from semsched.serve.claims import class_in
 from semsched.serve.gateway import Service
 from semsched.serve.metrics import Metrics
 from semsched.serve.openapi import description
@@ -72,8 +74,10 @@ class Pages:
         """The page."""
         return Response(PAGE, headers=PAGE_HEADERS)
 
-    async def events(self, _: Request) -> Response:
+    async def events(self, request: Request) -> Response:
         """What the page shows, as it changes."""
+        if request.method == "HEAD":  # a stream would hold a place and the connection for nothing
+            return Response(media_type="text/event-stream")
         try:
             frames = self.feed.listen()
         except TooManyListenersError:
@@ -88,17 +92,21 @@ class Pages:
         self._check_admin(request)
         return _json(self._view.queue())
 
-    async def cancel(self, request: Request) -> Response:
-        """Take a waiting request out."""
+    async def one(self, request: Request) -> Response:
+        """DELETE or PATCH a waiting request."""
         self._check_admin(request)
+        return await (self._cancel if request.method == "DELETE" else self._rerank)(request)
+
+    async def _cancel(self, request: Request) -> Response:
+        """Take it out."""
         id = self._waiting(request)
         self._service.desk.cancel(id, "cancelled_by_operator")
         return Response(status_code=204)
 
-    async def rerank(self, request: Request) -> Response:
-        """Give a waiting request another class: {"class": "critical"} or {"class": 0}."""
-        self._check_admin(request)
-        urgency = _class_in(await read_all(request.receive, self._service.limits))
+    async def _rerank(self, request: Request) -> Response:
+        """Give it another class: {"class": "critical"} or {"class": 0}."""
+        body = read_object(await read_all(request.receive, self._service.limits))
+        urgency = class_in(body.get("class"), "class")
         id, desk = self._waiting(request), self._service.desk
         changed = replace(desk.dispatcher.entry(id).request, urgency=urgency)
         desk.rerank(id, urgency, self._service.admission.rank(changed))
@@ -121,21 +129,8 @@ def _models_in(content: bytes) -> dict[str, Any]:
     try:
         data = msgspec.json.decode(content)["data"]
         return {str(model["id"]): model for model in data}
-    except (msgspec.DecodeError, KeyError, TypeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, KeyError, TypeError):
         return {}
-
-
-def _class_in(content: bytes) -> int:
-    try:
-        wanted = msgspec.json.decode(content)["class"]
-    except (msgspec.DecodeError, KeyError, TypeError):
-        wanted = None
-    if wanted in CLASS_NAMES:
-        return CLASS_NAMES.index(wanted)
-    if type(wanted) is int and 0 <= wanted < NUM_CLASSES:
-        return wanted
-    known = ", ".join(CLASS_NAMES)
-    raise ApiError(400, "invalid_priority", f"class: must be one of {known}, or 0 to 4", "class")
 
 
 def _json(value: object) -> Response:

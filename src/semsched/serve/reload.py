@@ -26,8 +26,8 @@ from semsched.serve.keys import KeyRing
 LOOK_EVERY = 1.0
 """Seconds between two looks at the file."""
 
-SETTLED = ("server", "engine", "board", "log", "journal", "telemetry", "length", "admin")
-"""Tables that only a restart changes."""
+SETTLED = ("server", "engine", "board", "log", "journal", "telemetry", "length")
+"""Tables that only a restart changes; and so is the profile of [queue]."""
 
 _log = logging.getLogger(__name__)
 
@@ -127,13 +127,21 @@ class Reloader:
         service.desk.set_limits(limits_of(config))
         if old.judge is not None and old.judge is not admission.judge:
             await old.judge.close()
-        for table in SETTLED:
-            if getattr(config, table) != getattr(self._config, table):
-                _log.warning("[%s] changed: takes effect after a restart", table)
+        self._warn(config)
+
+    def _warn(self, config: GatewayConfig) -> None:
+        old = self._config
+        changed = [f"[{name}]" for name in SETTLED if getattr(config, name) != getattr(old, name)]
+        if config.queue.profile != old.queue.profile:
+            changed.append("queue.profile")
+        for name in changed:
+            _log.warning("%s changed: takes effect after a restart", name)
 
     def _admission(self, config: GatewayConfig) -> Admission:
-        """What did not change is kept: a judge remembers, an embedding takes long to load."""
-        old, urgency = self._service.admission, config.urgency
+        """What did not change is kept: a judge remembers, an embedding takes long to load, a policy
+        may have a state."""
+        old, urgency, queue = self._service.admission, config.urgency, self._config.queue
+        same_policy = (config.queue.policy, config.queue.patience) == (queue.policy, queue.patience)
         if urgency.embed == self._config.urgency.embed:
             classifier = old.classifier
         else:
@@ -142,7 +150,7 @@ class Reloader:
         if urgency.judge != self._config.urgency.judge:
             judge = Judge(urgency.judge) if urgency.judge else None
         return Admission(
-            policy_of(config),
+            old.policy if same_policy else policy_of(config),
             config.queue.policy,
             urgency.rules,
             config.queue.max_wait,

@@ -19,9 +19,10 @@ def handlers() -> dict[Any, Handler]:
 
 async def _failed(request: Request, error: Exception) -> Response:
     """What nobody foresaw is logged by those who call this."""
+    headers = dict(error.headers or {}) if isinstance(error, HTTPException) else {}
     if not isinstance(error, ApiError):
         error = _as_api_error(request, error)
-    headers = {name.decode(): value.decode() for name, value in error.headers}
+    headers |= {name.decode(): value.decode() for name, value in error.headers}
     return Response(error.body, error.status, headers, media_type="application/json")
 
 

@@ -186,7 +186,7 @@ async def until(is_so: Callable[[], bool], within: float = 2.0) -> None:
 
 
 async def body_of(answer: Answer) -> bytes:
-    return b"".join([data async for data in answer.chunks()])
+    return b"".join([data async for data in answer.chunks()]) + answer.rest
 
 
 class Deaf:

@@ -95,12 +95,19 @@ class Rule(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
-    name: Annotated[str, Field(min_length=1, max_length=100)]
-    urgency: Annotated[int, Field(ge=0, lt=NUM_CLASSES)]
-    tenant: Value | None = None
-    header: Values = {}
-    metadata: Values = {}
-    pattern: Annotated[Value, AfterValidator(_compiles)] | None = None
+    name: Annotated[
+        str, Field(min_length=1, max_length=100, description="The reason that is shown.")
+    ]
+    urgency: Annotated[int, Field(ge=0, lt=NUM_CLASSES, description="The class, 0 to 4.")]
+    tenant: Annotated[Value | None, Field(description="The tenant is exactly this.")] = None
+    header: Annotated[
+        Values, Field(description="Headers are like this; * stands for any characters.")
+    ] = {}
+    metadata: Annotated[Values, Field(description="The body's metadata holds exactly this.")] = {}
+    pattern: Annotated[
+        Annotated[Value, AfterValidator(_compiles)] | None,
+        Field(description="RE2 syntax, found anywhere in the text, in any case."),
+    ] = None
 
     @model_validator(mode="after")
     def _has_a_condition(self) -> Self:

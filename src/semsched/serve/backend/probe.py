@@ -64,6 +64,10 @@ class Probe:
             if self._kind != "openai":
                 tasks.create_task(self._read_always())
 
+    def note(self, is_good: bool, why: str) -> None:
+        """What a check from elsewhere found."""
+        self._health.note(is_good, why)
+
     def failed(self, why: str = "it failed a request") -> None:
         """It failed in live traffic: that counts as a failed check, and it is checked at once."""
         self._health.note(False, why)
@@ -74,7 +78,7 @@ class Probe:
     async def _check_always(self) -> None:
         while True:
             self._alarm.clear()
-            self._health.note(*await self._check())
+            self._health.note(*await self.check())
             await self._pause(self._pace.health)
 
     async def _pause(self, seconds: float) -> None:
@@ -85,15 +89,15 @@ class Probe:
         except TimeoutError:
             return
 
-    async def _check(self) -> tuple[bool, str]:
-        """Whether it is well, and why."""
+    async def check(self) -> tuple[bool, str]:
+        """Whether it is well, and why; nobody is told."""
         try:
             status, _ = await self._upstream.get(self._path, self._pace.answer, MAX_PAGE_BYTES)
         except UpstreamError as error:
             return False, f"{self._path}: {error}"
         if status == 404 and self._kind == "openai" and self._path == "/health":
             self._path = "/v1/models"
-            return await self._check()
+            return await self.check()
         # 429: it is there, and busy with others
         return status < 300 or status == 429, f"{self._path}: status {status}"
 
