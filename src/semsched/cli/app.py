@@ -225,9 +225,9 @@ def engine(options: EngineOptions, scheduling: Scheduling, faults: Faults) -> No
 
         semsched engine --speed 20 --error-rate 0.05 --cut-rate 0.02
     """
-    from semsched.cli import serve
+    from semsched.cli import engine as command
 
-    serve.engine(options, scheduling, faults)
+    command.engine(options, scheduling, faults)
 
 
 for _more in (gateway_commands.app, predictor_commands.app):
