@@ -59,7 +59,7 @@ def test_the_urgent_and_the_short_go_first_as_far_as_seats_go() -> None:
     offered(made, entry(0, 3), entry(1, 1, output=50), entry(2, 1), entry(3, 0))
     assert ids(made.assign()) == [3, 2]
     assert made.assign() == []
-    made.end(3, 10)
+    made.end(3, None, 10)
     assert ids(made.assign()) == [1]
 
 
@@ -82,7 +82,7 @@ def test_who_is_next_and_finds_no_memory_is_not_passed() -> None:
     made.assign()
     offered(made, entry(1, 1, prompt=80), entry(2, 3, prompt=1, output=1))
     assert made.assign() == []
-    made.end(0, 10)
+    made.end(0, None, 10)
     assert ids(made.assign()) == [1, 2]
 
 
@@ -110,7 +110,19 @@ def test_bytes_are_bounded_and_nobody_is_shed_in_vain() -> None:
 def test_a_tenant_has_its_own_limit() -> None:
     made = dispatcher()
     offered(made, entry(0, tenant="a", max_waiting=1), entry(1, tenant="b", max_waiting=1))
-    assert made.offer(entry(2, 0, tenant="a", max_waiting=1)) == Answer("tenant_full")
+    assert made.offer(entry(2, 2, tenant="a", max_waiting=1)) == Answer("tenant_full")
+    assert made.offer(entry(3, 0, tenant="a", max_waiting=1)) == Answer("", shed=(0,)), "its own"
+    assert sorted(made.lanes) == [1, 3]
+
+
+def test_who_need_not_wait_is_not_refused_by_a_full_queue() -> None:
+    made = dispatcher(Limits(1, 10), a=Capacity(seats=3, reserve=1))
+    for id in range(2):
+        offered(made, entry(id)).assign()
+    offered(made, entry(2, 4))
+    assert made.assign() == [], "the last seat is kept"
+    assert made.offer(entry(3, 0, num_bytes=99, max_waiting=0)) == Answer("")
+    assert ids(made.assign()) == [3]
 
 
 # --- time ----------------------------------------------------------------------------------------
@@ -143,14 +155,37 @@ def test_a_retry_keeps_its_place_and_goes_elsewhere() -> None:
     assert made.assign() == [Assignment(0, "b")], "both failed it, and a has no seat"
 
 
+def test_who_avoids_an_engine_holds_up_nobody_who_does_not() -> None:
+    made = dispatcher(a=Capacity(seats=2), b=Capacity(seats=1))
+    offered(made, entry(0, 1), entry(1, 1), entry(2, 1))
+    assert made.assign() == [Assignment(0, "a"), Assignment(1, "b"), Assignment(2, "a")]
+    offered(made, entry(3, 4))
+    made.retry(0)
+    assert made.assign() == [Assignment(3, "a")]
+    assert sorted(made.lanes) == [0], "it waits for the other one"
+    made.end(1, None, 1)
+    assert made.assign() == [Assignment(0, "b")]
+
+
+def test_what_is_not_known_is_charged_as_predicted() -> None:
+    made = dispatcher(a=Capacity(seats=1))
+    offered(made, entry(0, tenant="gone", output=50), entry(1, tenant="other", output=10))
+    made.assign()
+    made.end(0, None, None)
+    made.assign()
+    made.end(1, None, 10)
+    offered(made, entry(2, tenant="gone"), entry(3, tenant="other"))
+    assert ids(made.assign()) == [3]
+
+
 def test_what_was_used_is_charged_not_what_was_predicted() -> None:
     made = dispatcher(a=Capacity(seats=1))
     liar, honest = entry(0, tenant="liar", output=1), entry(1, tenant="honest", output=50)
     offered(made, liar, honest)
     assert ids(made.assign()) == [1], "by name, nobody had anything yet"
-    made.end(1, 50)
+    made.end(1, None, 50)
     assert ids(made.assign()) == [0]
-    made.end(0, 4000)
+    made.end(0, None, 4000)
     offered(made, entry(2, tenant="liar", output=1), entry(3, tenant="honest", output=50))
     assert ids(made.assign()) == [3]
 
@@ -160,7 +195,7 @@ def test_a_retry_is_not_charged() -> None:
     offered(made, entry(0, tenant="z", output=1000))
     made.assign()
     made.retry(0)
-    made.end(0, 0)
+    made.end(0, None, 0)
     offered(made, entry(1, tenant="y"), entry(2, tenant="z"), entry(3, tenant="y"))
     assert ids(made.assign()) == [1, 2]
 
@@ -184,7 +219,7 @@ def test_an_engine_that_leaves_finishes_what_it_has() -> None:
     made.close_engine("a")
     offered(made, entry(1))
     assert made.assign() == []
-    made.end(0, 5)
+    made.end(0, None, 5)
     assert len(made) == 1
 
 
@@ -216,7 +251,7 @@ def test_nobody_is_lost_and_no_seat_stays_empty(
         made.assign()
         check(made, there)
     for id in sorted(there):
-        made.end(id, 3)
+        made.end(id, None, 3)
     assert len(made) == 0
     assert made.waiting_bytes == 0
     assert not made.seated
@@ -239,7 +274,7 @@ def step(made: Dispatcher, what: str, each: Entry, value: int, there: set[int]) 
     elif there:
         chosen = sorted(there)[value % len(there)]
         if what == "end":
-            made.end(chosen, value)
+            made.end(chosen, None, value)
             return {chosen}
         if what == "retry" and chosen in made.seated:
             made.retry(chosen)
@@ -275,4 +310,4 @@ def test_a_move_to_the_same_place_changes_nothing() -> None:
 def test_who_is_not_there_cannot_be_moved(act: str) -> None:
     made = dispatcher()
     with pytest.raises(KeyError):
-        made.retry(5) if act == "retry" else made.end(5, 1)
+        made.retry(5) if act == "retry" else made.end(5, None, 1)

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from semsched.core.dispatch import Dispatcher, Limits
+from semsched.core.drain import DrainRate
 from semsched.core.ledger import Capacity
 from semsched.policy import semantic
 from semsched.serve.desk import Desk, TurnedAwayError
@@ -21,7 +22,7 @@ def at_the_desk(scene: Callable[[Desk], Awaitable[None]], limits: Limits = ROOMY
         loop = asyncio.get_running_loop()
         began = loop.time()
         journal = Journal(Dispatcher(COST, limits), Head(FORMAT, "", COST, limits), None)
-        desk = Desk(journal, lambda: loop.time() - began)
+        desk = Desk(journal, DrainRate(), lambda: loop.time() - began)
         await scene(desk)
         desk.close()
         assert not desk.dispatcher.lanes
@@ -40,11 +41,11 @@ def test_a_ticket_is_called_when_there_is_a_seat() -> None:
         first, second = desk.offer(entry(0, 3)), desk.offer(entry(1, 3))
         urgent = desk.offer(entry(2, 0))
         assert await first.called() == "a"
-        desk.end(first, 5)
+        desk.end(first)
         assert await urgent.called() == "a"
-        desk.end(second, 0)  # its client left
-        desk.end(urgent, 5)
-        desk.end(urgent, 5)  # a second time does nothing
+        desk.end(second)  # its client left
+        desk.end(urgent)
+        desk.end(urgent)  # a second time does nothing
         assert len(desk) == 0
 
     at_the_desk(scene)
@@ -131,7 +132,20 @@ def test_an_operator_moves_and_removes() -> None:
         with pytest.raises(TurnedAwayError) as caught:
             await middle.called()
         assert caught.value.code == "cancelled_by_operator"
-        desk.end(running, 3)
+        desk.end(running)
         assert await low.called() == "a"
+
+    at_the_desk(scene)
+
+
+def test_who_waited_behind_one_whose_time_ran_out_is_called() -> None:
+    async def scene(desk: Desk) -> None:
+        desk.open_backend("a", Capacity(9, kv_tokens=100))
+        running = desk.offer(entry(0, prompt=50))
+        desk.offer(entry(1, 1, prompt=80, expires_at=0.03))  # finds no memory, and holds up others
+        small = desk.offer(entry(2, 3, prompt=1, output=1))
+        assert await asyncio.wait_for(small.called(), 2) == "a"
+        desk.end(running)
+        desk.end(small)
 
     at_the_desk(scene)

@@ -13,7 +13,7 @@ from semsched.serve.openapi import description
 from tests.serve.live import Live, live
 
 OPTIONS = [
-    *("--phases", "coverage,fuzzing", "--max-examples", "15", "--seed", "0"),
+    *("--phases", "coverage,fuzzing", "--max-examples", "8", "--seed", "0"),
     # the engine decides what it takes: fields nobody knows, or 7.0 where 7 is meant
     *("--exclude-checks", "negative_data_rejection,positive_data_acceptance"),
     *("--no-color", "--generation-database", "none"),

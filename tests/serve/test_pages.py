@@ -3,11 +3,13 @@
 import asyncio
 import json
 from typing import Any
+from unittest.mock import patch
 
 import aiohttp
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from semsched.serve import pages
 from semsched.serve.board import MAX_LISTENERS
 from semsched.serve.keys import new_key
 from tests.serve.backend.peer import Call, whole
@@ -106,6 +108,26 @@ def test_models_are_those_of_all_engines_each_once() -> None:
     play(scene, *engines)
 
 
+class Mute(Faulty):
+    """An engine that is well and never says which models it serves."""
+
+    async def __call__(self, call: Call) -> None:
+        while request := await call.request():
+            if request.startswith(b"GET /v1/models "):
+                await call.gone()
+                return
+            await call.send(whole(b""))
+
+
+def test_engines_that_do_not_say_are_waited_for_once_and_not_in_turn() -> None:
+    async def scene(fleet: Fleet) -> None:
+        async with asyncio.timeout(1), fleet.live.http.get("/v1/models") as answer:
+            assert [model["id"] for model in (await answer.json())["data"]] == ["m"]
+
+    with patch.object(pages, "MODELS_TIME", 0.3):
+        play(scene, *(Mute() for _ in range(5)), Faulty())
+
+
 def test_models_are_for_those_with_a_key() -> None:
     async def scene(there: Live) -> None:
         async with there.http.get("/v1/models") as answer:
@@ -161,20 +183,36 @@ def test_the_operator_sees_the_queue_takes_out_and_moves() -> None:
     live(scene, SLOW)
 
 
-@pytest.mark.parametrize(
-    ("content", "code"),
-    [
-        *((content, "invalid_json") for content in (b"", b"{", b"\xff", DEEP)),
-        *((content, "invalid_value") for content in (b"[]", b'"urgent"', b"7")),
-        *((b'{"class": %b}' % value, "invalid_priority") for value in (b"5", b"-1", b"true")),
-        *((b'{"class": %b}' % value, "invalid_priority") for value in (b"1.0", b'"1"', b"[0]")),
-        (b"{}", "invalid_priority"),
-    ],
-)
-def test_what_is_no_class_moves_nobody(content: bytes, code: str) -> None:
+NO_CLASSES = [
+    *((content, "invalid_json") for content in (b"", b"{", b"\xff", DEEP)),
+    *((content, "invalid_value") for content in (b"[]", b'"urgent"', b"7")),
+    *((b'{"class": %b}' % value, "invalid_priority") for value in (b"5", b"-1", b"true")),
+    *((b'{"class": %b}' % value, "invalid_priority") for value in (b"1.0", b'"1"', b"[0]")),
+    (b"{}", "invalid_priority"),
+]
+
+
+def test_what_is_no_class_moves_nobody() -> None:
     async def scene(there: Live) -> None:
-        async with there.http.patch("/admin/queue/0", data=content) as answer:
-            assert await error_of(answer) == (400, code)
+        for content, code in NO_CLASSES:
+            async with there.http.patch("/admin/queue/0", data=content) as answer:
+                assert await error_of(answer) == (400, code), content
+
+    live(scene)
+
+
+def test_an_operator_who_leaves_in_the_middle_is_no_error(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def scene(there: Live) -> None:
+        port = int(there.url.rpartition(":")[2])
+        _, writer = await asyncio.open_connection("127.0.0.1", port)
+        head = b"PATCH /admin/queue/0 HTTP/1.1\r\nhost: localhost\r\ncontent-length: 99\r\n\r\n{"
+        writer.write(head)
+        await there.until(lambda: there.server.server_state.tasks)
+        writer.transport.abort()
+        await there.until(lambda: not there.server.server_state.tasks)
+        assert [record for record in caplog.records if record.exc_info] == []
 
     live(scene)
 
@@ -214,14 +252,12 @@ FROM_ELSEWHERE = [
 ]
 
 
-@pytest.mark.parametrize("headers", FROM_ELSEWHERE)
-def test_without_a_key_only_programs_of_this_machine_are_operators(
-    headers: dict[str, str],
-) -> None:
+def test_without_a_key_only_programs_of_this_machine_are_operators() -> None:
     async def scene(there: Live) -> None:
-        for method, path in OPERATIONS:
-            async with there.http.request(method, path, headers=headers) as answer:
-                assert await error_of(answer) == (403, "admin_only")
+        for headers in FROM_ELSEWHERE:
+            for method, path in OPERATIONS:
+                async with there.http.request(method, path, headers=headers) as answer:
+                    assert await error_of(answer) == (403, "admin_only"), headers
         async with there.http.get("/admin/queue", headers={"origin": there.url}) as answer:
             assert answer.status == 200
 
@@ -338,18 +374,18 @@ def test_other_methods_are_refused_and_it_is_said_which_are_not() -> None:
     live(scene)
 
 
-@pytest.mark.parametrize(
-    "path",
-    [
-        *("/", "/nowhere", "/v1", "/v1/chat", "/admin", "/admin/queue/x", "/admin/queue/-1"),
-        *("/board.html", "/..%2f..%2fetc/passwd", "/%00", "/v1/chat/completions/"),
-    ],
-)
-def test_what_is_not_there_is_said_in_openais_form(path: str) -> None:
+NOWHERE = [
+    *("/", "/nowhere", "/v1", "/v1/chat", "/admin", "/admin/queue/x", "/admin/queue/-1"),
+    *("/board.html", "/..%2f..%2fetc/passwd", "/%00", "/v1/chat/completions/"),
+]
+
+
+def test_what_is_not_there_is_said_in_openais_form() -> None:
     async def scene(there: Live) -> None:
-        for method in ("GET", "POST"):
-            async with there.http.request(method, path, allow_redirects=False) as answer:
-                assert await error_of(answer) == (404, "not_found")
+        for path in NOWHERE:
+            for method in ("GET", "POST"):
+                async with there.http.request(method, path, allow_redirects=False) as answer:
+                    assert await error_of(answer) == (404, "not_found"), path
 
     live(scene)
 

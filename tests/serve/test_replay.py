@@ -47,7 +47,7 @@ def a_day(path: Path, num_acts: int = 2000, seed: int = 0) -> None:
         elif there:
             chosen = random.choice(sorted(there))
             if what == "end":
-                journal.do(Dispatcher.end, chosen, random.randrange(99))
+                journal.do(Dispatcher.end, chosen, random.choice([None, 7]), random.randrange(99))
             elif what == "retry" and chosen in dispatcher.seated:
                 journal.do(Dispatcher.retry, chosen)
             elif what == "move":

@@ -66,6 +66,8 @@ def failed(urgency: int = 2, code: str = "backend_timeout", **other: Any) -> Vis
 
 
 def changed(made: Visit, **happened: Any) -> Visit:
+    if output_tokens := happened.pop("output_tokens", 0):
+        made.tokens.feed(b'{"usage":{"completion_tokens":%d}}' % output_tokens)
     for name, value in happened.items():
         setattr(made, name, value)
     return made

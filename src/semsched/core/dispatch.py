@@ -79,23 +79,39 @@ class Dispatcher:
     # --- in ------------------------------------------------------------------------------
 
     def offer(self, entry: Entry) -> Answer:
-        """Let a request wait if there is room, or if it can be made.
+        """Let a request wait if there is room, or if it can be made, or if it need not wait.
 
-        Where the queue is full the worst of strictly less urgent classes go, as many as needed;
-        a queue full of newsletters refuses no emergency.
+        Where the queue is full the worst of strictly less urgent classes go, as many as needed,
+        and where the tenant's share of it is, the worst of its own: a queue full of newsletters
+        refuses no emergency.
         """
-        request = entry.request
-        if self.lanes.num_of(request.tenant) >= entry.max_waiting:
-            return Answer("tenant_full")
-        if not self._can_fit(entry):
-            return Answer("queue_full")
-        shed: list[int] = []
-        while self._is_full(len(self.lanes), self.waiting_bytes + entry.num_bytes):
-            shed.append(self.lanes.worst())
-            self._leave(shed[-1])
+        request, shed = entry.request, list[int]()
+        if not self._runs_at_once(request):
+            urgent = range(request.urgency + 1)
+            if self.lanes.num_of(request.tenant, urgent) >= entry.max_waiting:
+                return Answer("tenant_full")
+            if not self._can_fit(entry):
+                return Answer("queue_full")
+            shed = self._make_room(entry)
         self._entries[request.id] = entry
         self._wait(entry)
         return Answer("", tuple(shed))
+
+    def _runs_at_once(self, request: Request) -> bool:
+        """Whether an engine has room for it and nobody waits who could take it."""
+        nobody_waits = self.lanes.next(self.ledger.classes_with_seat()) is None
+        return nobody_waits and self.ledger.choose(self._load(request)) is not None
+
+    def _make_room(self, entry: Entry) -> list[int]:
+        """Turn away who must go for one that fits beside those at least as urgent."""
+        shed, tenant = [], entry.request.tenant
+        while self.lanes.num_of(tenant) >= entry.max_waiting:
+            shed.append(self.lanes.worst_of(tenant))
+            self._leave(shed[-1])
+        while self._is_full(len(self.lanes), self.waiting_bytes + entry.num_bytes):
+            shed.append(self.lanes.worst())
+            self._leave(shed[-1])
+        return shed
 
     def _can_fit(self, entry: Entry) -> bool:
         """Whether it fits beside those who are at least as urgent."""
@@ -130,18 +146,24 @@ class Dispatcher:
     def assign(self) -> list[Assignment]:
         """Send to the engines whatever they have room for now, best first.
 
-        Who is next and finds no memory waits for it; nobody of its class or a less urgent one
-        passes. A class that finds no seat, because of a reserve, holds up no other.
+        Who is next and finds no memory waits for it, and nobody who ranks worse passes. A class
+        that finds no seat, because of a reserve, holds up no other, and who waits for another
+        engine than the one that failed it holds up nobody.
         """
-        assigned = []
+        assigned, aside = [], dict[int, Place]()
         while (id := self.lanes.next(self.ledger.classes_with_seat())) is not None:
             entry = self._entries[id]
             load = self._load(entry.request)
             engine = self.ledger.choose(load, self._avoid.get(id, frozenset()))
-            if engine is None:
+            if engine is not None:
+                self._seat(entry, load, engine)
+                assigned.append(Assignment(id, engine))
+            elif id in self._avoid:
+                aside[id] = self.lanes.remove(id)
+            else:
                 break
-            self._seat(entry, load, engine)
-            assigned.append(Assignment(id, engine))
+        for id, place in aside.items():
+            self.lanes.push(id, place)
         return assigned
 
     def _load(self, request: Request) -> Load:
@@ -176,10 +198,10 @@ class Dispatcher:
         self._avoid[id] = self._avoid.get(id, frozenset()) | {engine}
         self._wait(entry)
 
-    def end(self, id: int, output_tokens: int) -> None:
-        """It is over, wherever it stood; `output_tokens` came out of it.
+    def end(self, id: int, prompt_tokens: int | None, output_tokens: int | None) -> None:
+        """It is over, wherever it stood; so many tokens went in and came out (None: not known).
 
-        The tenant is charged for what it used, not for what was predicted.
+        The tenant is charged for what it used, as far as that is known, not for what was predicted.
         """
         entry = self._entries[id]
         engine = self.seated.pop(id, None)
@@ -188,7 +210,10 @@ class Dispatcher:
             return
         request, load = entry.request, self.ledger[engine].loads[id]
         self.ledger[engine].remove(id)
-        used = remaining_time(self._cost, request.prompt_tokens, 0, 0, output_tokens, 0)
+        used = load.work
+        if output_tokens is not None:
+            read = request.prompt_tokens if prompt_tokens is None else max(prompt_tokens, 1)
+            used = remaining_time(self._cost, read, 0, 0, output_tokens, 0)
         self.lanes.charge(load.urgency, request.tenant, (used - load.work) / entry.weight)
         self._forget(id)
 

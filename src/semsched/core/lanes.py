@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from semsched.core.queue import WaitQueue
 from semsched.core.sequence import Key
+from semsched.request import NUM_CLASSES
 
 
 class Place(NamedTuple):
@@ -51,6 +52,10 @@ class Lane:
     def worst(self) -> int:
         """The request that would be served last if there were no turns."""
         return self._worst_first.best()
+
+    def worst_of(self, tenant: str) -> int:
+        """The same of one tenant's; O(n)."""
+        return max(self._of_tenant[tenant], key=self._by_rank.key)
 
     def first(self) -> int:
         """The request with the lowest id: the first to come."""
@@ -113,9 +118,10 @@ class Lanes:
         """Requests of a class."""
         return len(self._lanes[urgency]) if urgency in self._lanes else 0
 
-    def num_of(self, tenant: str) -> int:
-        """Requests of a tenant."""
-        return sum(lane.num_of(tenant) for lane in self._lanes.values())
+    def num_of(self, tenant: str, classes: Iterable[int] = range(NUM_CLASSES)) -> int:
+        """Requests of a tenant in these classes."""
+        lanes = (self._lanes[urgency] for urgency in classes if urgency in self._lanes)
+        return sum(lane.num_of(tenant) for lane in lanes)
 
     def first_of(self, urgency: int) -> int | None:
         """Of a class, the request with the lowest id; O(n)."""
@@ -155,3 +161,8 @@ class Lanes:
         """The worst-ranked request of the least urgent class; ValueError if nobody waits."""
         urgency = max(urgency for urgency, lane in self._lanes.items() if lane)
         return self._lanes[urgency].worst()
+
+    def worst_of(self, tenant: str) -> int:
+        """The same of one tenant's; ValueError if it has none. O(n)."""
+        urgency = max(urgency for urgency, lane in self._lanes.items() if lane.num_of(tenant))
+        return self._lanes[urgency].worst_of(tenant)

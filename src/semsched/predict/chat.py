@@ -4,6 +4,8 @@ from collections.abc import Iterator, Mapping
 from itertools import chain, groupby, islice
 from typing import Any
 
+from semsched.workload.texts import BYTES_PER_TOKEN
+
 MAX_CHARACTERS = 20_000
 """Characters of a body that are kept in all."""
 
@@ -97,3 +99,39 @@ def _ends(text: str, room: int) -> str:
     tail = room // 4
     head = max(room - tail - 1, 0)
     return f"{text[:head]}\n{text[len(text) - tail :]}"
+
+
+OTHER_TOKENS = 1000
+"""Taken for an image, a sound or a file: their bytes say nothing of it."""
+
+_OTHERS = ("image", "audio", "file", "video")
+
+
+def read_tokens(body: dict[str, Any], num_bytes: int) -> int:
+    """Tokens that the model would read of `body`, whoever speaks, by the size of its texts.
+
+    At least 1. `num_bytes` is the size of the body as sent, which decides where there are too
+    many pieces to look at. In bounded time whatever its shape.
+    """
+    size, left = 0, [body.get(field) for field in (*FIELDS, "instructions", "tools")]
+    for _ in range(MAX_PIECES):
+        if not left:
+            return max(size // BYTES_PER_TOKEN, 1)
+        match left.pop():
+            case str() as text:
+                size += len(text) if text.isascii() else len(text.encode("utf-8", "replace"))
+            case bool():
+                pass
+            case int():  # the id of a token
+                size += BYTES_PER_TOKEN
+            case dict() as part if "text" not in part and _is_no_text(part.get("type")):
+                size += OTHER_TOKENS * BYTES_PER_TOKEN
+            case dict() as part:
+                left.extend(part.values())
+            case list() as parts:
+                left.extend(parts)
+    return max(num_bytes // BYTES_PER_TOKEN, 1)
+
+
+def _is_no_text(kind: object) -> bool:
+    return isinstance(kind, str) and kind.removeprefix("input_").partition("_")[0] in _OTHERS

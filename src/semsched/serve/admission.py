@@ -10,7 +10,7 @@ import msgspec
 
 from semsched.core.dispatch import Entry
 from semsched.policy import Policy, ask
-from semsched.predict.chat import limit_of, text_of
+from semsched.predict.chat import limit_of, read_tokens, text_of
 from semsched.predict.length import LengthPredictor
 from semsched.predict.urgency import Asked, Rule, UrgencyClassifier, Verdict, triage
 from semsched.predict.urgency.judge import Judge, judged
@@ -20,10 +20,13 @@ from semsched.serve.claims import DAY, claim_of, deadline_of
 from semsched.serve.keys import Key
 from semsched.serve.visit import Visit
 from semsched.web.failure import ApiError, Header
-from semsched.workload.texts import BYTES_PER_TOKEN
 
 DEFAULT_MAX_OUTPUT_TOKENS = 4096
 """Longest answer that is planned for when the client names no limit."""
+
+
+MAX_MODEL = 200
+"""Characters of a model's name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +74,7 @@ class Admission:
             entry=self._entry(arrival, request),
             verdict=verdict,
             text=text,
-            model=str(body.get("model", "")),
+            model=_model_in(body),
             request_id=arrival.request_id,
             is_clamped=is_clamped,
             has_answer=arrival.has_answer,
@@ -109,13 +112,13 @@ class Admission:
     def _request(self, arrival: Arrival, body: dict[str, Any], text: str, urgency: int) -> Request:
         limit = limit_of(body, arrival.field) or DEFAULT_MAX_OUTPUT_TOKENS
         if arrival.has_answer:
-            p50, p90 = map(round, self.lengths.believe(text, limit, str(body.get("model", ""))))
+            p50, p90 = map(round, self.lengths.believe(text, limit, _model_in(body)))
         else:
             limit = p50 = p90 = 1
         return Request(
             id=arrival.id,
             arrived_at=arrival.at,
-            prompt_tokens=max(len(arrival.content) // BYTES_PER_TOKEN, 1),
+            prompt_tokens=read_tokens(body, len(arrival.content)),
             urgency=urgency,
             predicted_output_tokens=p50,
             predicted_p90_tokens=p90,
@@ -151,6 +154,11 @@ def read_object(content: bytes) -> dict[str, Any]:
     if not isinstance(body, dict):
         raise ApiError(400, "invalid_value", "the body must be a JSON object")
     return body
+
+
+def _model_in(body: dict[str, Any]) -> str:
+    model = body.get("model")
+    return model[:MAX_MODEL] if isinstance(model, str) else ""
 
 
 def _named(headers: list[Header]) -> dict[str, str]:

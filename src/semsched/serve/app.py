@@ -1,9 +1,10 @@
 """The gateway put together: what is made at the start, and closed at the end."""
 
 import asyncio
+import logging
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, closing, suppress
+from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,6 +34,8 @@ from semsched.serve.view import View
 from semsched.web import limits as web
 from semsched.web.handlers import handlers
 from semsched.web.request_id import RequestIds
+
+_log = logging.getLogger(__name__)
 
 FLUSH_EVERY = 1.0
 """Seconds between two flushes of the journal."""
@@ -72,14 +75,18 @@ class Gateway:
     @asynccontextmanager
     async def _at_work(self, embedded: Embedded) -> AsyncIterator[None]:
         reloader = Reloader(self.config, self.path, self.read, self.service, embedded)
-        runs = (self.teacher.run(), reloader.run(), self._flush(), self.lag.run())
-        tasks = [asyncio.create_task(run) for run in runs]
+        runs = (self.teacher.run, reloader.run, self._flush, self.lag.run)
+        tasks = [asyncio.create_task(run(), name=run.__qualname__) for run in runs]
+        for task in tasks:
+            task.add_done_callback(_mourn)
         try:
             yield
         finally:
             await _cancel(tasks)
             self.service.desk.close()
             self.teacher.finish()
+            if (judge := self.service.admission.judge) is not None:
+                await judge.close()
 
     async def _flush(self) -> None:
         while True:
@@ -104,10 +111,10 @@ def build(read: Read, path: Path | None = None) -> Gateway:
     limits = limits_of(config)
     head = Head(FORMAT, config.queue.policy, cost, limits)
     journal = Journal(Dispatcher(cost, limits), head, config.journal.path)
-    desk = Desk(journal, now)
+    drain = DrainRate()
+    desk = Desk(journal, drain, now)
     teacher = Teacher(config.length.state)
     metrics = Metrics()
-    drain = DrainRate()
     service = Service(
         keys=KeyRing(config),
         admission=admission_of(config, teacher.lengths),
@@ -198,6 +205,10 @@ def _pages(gateway: Gateway) -> list[Route]:
 async def _cancel(tasks: list[asyncio.Task[None]]) -> None:
     for task in tasks:
         task.cancel()
-    for task in tasks:
-        with suppress(asyncio.CancelledError):
-            await task
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _mourn(task: asyncio.Task[None]) -> None:
+    """Say it when work in the background has ended by itself: it should not."""
+    if not task.cancelled() and (error := task.exception()):
+        _log.error("%s has died", task.get_name(), exc_info=error)

@@ -35,10 +35,9 @@ _OURS = {
     *(b"authorization", b"x-api-key", b"cookie"),  # secrets between the client and us
     *(DEADLINE, ID),  # the gateway says its own
     b"accept-encoding",  # an answer is read on its way through, to count its tokens
+    *(b"content-encoding", b"content-md5", b"digest", b"content-digest"),  # the body is rewritten
 }
-_CLAIM = re.compile(
-    rb"priority|x-.*priority.*|x-(semsched|llm-d|gateway-inference|slo)-.*", re.DOTALL
-)
+_CLAIM = re.compile(rb".*priority.*|x-(semsched|llm-d|gateway-inference|slo)-.*", re.DOTALL)
 """What engines and other gateways read as a claim to precedence."""
 
 

@@ -5,6 +5,7 @@ import math
 from collections.abc import Callable
 
 from semsched.core.dispatch import Answer, Dispatcher, Entry, Limits
+from semsched.core.drain import DrainRate
 from semsched.core.ledger import Capacity
 from semsched.request import Rank, Request
 from semsched.serve.journal import Journal
@@ -54,9 +55,10 @@ class Ticket:
 class Desk:
     """Tickets for requests; all methods are for the event loop's thread."""
 
-    def __init__(self, journal: Journal, now: Callable[[], float]) -> None:
+    def __init__(self, journal: Journal, drain: DrainRate, now: Callable[[], float]) -> None:
         self.dispatcher = journal.dispatcher
         self._journal = journal
+        self._drain = drain
         self._now = now
         self._tickets: dict[int, Ticket] = {}
         self._timer: asyncio.TimerHandle | None = None
@@ -77,7 +79,10 @@ class Desk:
         if answer.refused:
             raise TurnedAwayError(answer.refused)
         ticket = self._tickets[entry.request.id] = Ticket(entry.request)
+        idle = len(self.dispatcher.lanes) == 1
         self._assign()
+        if idle and self.dispatcher.lanes:
+            self._drain.begin(self._now())
         self._watch_expiry()
         return ticket
 
@@ -88,11 +93,13 @@ class Desk:
         self._assign()
         self._watch_expiry()
 
-    def end(self, ticket: Ticket, output_tokens: int) -> None:
-        """It is over; nothing happens if it was over before."""
+    def end(
+        self, ticket: Ticket, prompt_tokens: int | None = None, output_tokens: int | None = None
+    ) -> None:
+        """It is over, with so many tokens (None: not known); nothing happens if it was before."""
         if self._tickets.pop(ticket.id, None) is None:
             return
-        self._journal.do(Dispatcher.end, ticket.id, output_tokens)
+        self._journal.do(Dispatcher.end, ticket.id, prompt_tokens, output_tokens)
         self._assign()
 
     def rerank(self, id: int, urgency: int, rank: Rank) -> None:
@@ -103,7 +110,7 @@ class Desk:
     def cancel(self, id: int, code: str) -> None:
         """Turn a waiting request away."""
         ticket = self._tickets[id]
-        self.end(ticket, 0)
+        self.end(ticket)
         ticket.turn_away(code)
 
     # --- backends ------------------------------------------------------------------------
@@ -146,6 +153,7 @@ class Desk:
         for id in self._journal.do(Dispatcher.expire, now):
             ticket = self._tickets.pop(id)
             ticket.turn_away(self._why_late(ticket, now))
+        self._assign()  # who left may have held up others
         self._watch_expiry()
 
     def _why_late(self, ticket: Ticket, now: float) -> str:

@@ -89,14 +89,14 @@ class Backend:
             self.is_up = False
             self._desk.close_backend(self.name)
 
-    def note_failure(self) -> None:
+    def note_failure(self, is_gone: bool = False) -> None:
         """It failed a request: see at once whether it is still there.
 
-        One that says it is well and fails whatever it is given rests for a while, if there is
-        another.
+        `is_gone`: there was no connection. One that says it is well and fails whatever it is given
+        rests for a while, if there is another: the requests may be at fault.
         """
         self._num_failed += 1
-        self._probe.failed()
+        self._probe.alarm(is_gone)
         if self._num_failed >= FAILURES_TO_REST and self._desk.dispatcher.ledger.num_open > 1:
             self._rest()
 

@@ -11,7 +11,7 @@ from starlette.types import Receive, Scope, Send
 
 from semsched.request import CLASS_NAMES
 from semsched.serve.admission import Admission, Arrival
-from semsched.serve.backend import Answer, Hint, TokenCount, UpstreamError
+from semsched.serve.backend import Answer, Hint, UpstreamError
 from semsched.serve.claims import forwarded
 from semsched.serve.desk import Desk, Ticket, TurnedAwayError
 from semsched.serve.fleet import Backend, Fleet
@@ -113,7 +113,6 @@ class Exchange:
         self._arrival = arrival
         self._visit = visit
         self._ticket: Ticket | None = None
-        self._tokens = TokenCount()
         self._is_stream = False
 
     async def run(self) -> None:
@@ -156,12 +155,18 @@ class Exchange:
         visit, service = self._visit, self._service
         visit.outcome, visit.code = ending
         visit.ended_at = service.now()
-        visit.output_tokens = self._tokens.tokens
-        if self._ticket is not None:
-            service.desk.end(self._ticket, visit.output_tokens)
-        service.records.end(visit, self._tokens)
+        try:
+            if self._ticket is not None:
+                service.desk.end(self._ticket, *self._used())
+        finally:
+            service.records.end(visit)
         if service.tracer:
             service.tracer.end(visit, self._path, self._arrival.headers)
+
+    def _used(self) -> tuple[int | None, int | None]:
+        """Prompt and output tokens, None where nobody said or counted."""
+        tokens = self._visit.tokens
+        return tokens.prompt_tokens, tokens.tokens or None
 
     # --- to the backend ------------------------------------------------------------------
 
@@ -188,7 +193,7 @@ class Exchange:
         try:
             answer = await backend.ask(self._path, self._content(backend), self._upstream_headers())
         except UpstreamError as error:
-            backend.note_failure()
+            backend.note_failure(is_gone=error.kind == "connect")
             if self._may_retry():
                 return None
             raise _as_api_error(error) from None
@@ -212,7 +217,9 @@ class Exchange:
         return backend.adapter(self._arrival.content, hint)
 
     def _upstream_headers(self) -> list[Header]:
-        own = (b"x-request-id", self._visit.request_id.encode())
+        """What of the client's goes on, and an id that no other request has: an engine may know
+        its requests by it."""
+        own = (b"x-request-id", f"{self._visit.request_id}-{self._visit.id}".encode())
         return [*forwarded(self._arrival.headers), own]
 
     # --- to the client -------------------------------------------------------------------
@@ -224,9 +231,9 @@ class Exchange:
         await client.start(answer.status, [*answer.headers, *self._headers()])
         try:
             async for part in answer.chunks():
-                self._tokens.feed(part)
+                self._visit.tokens.feed(part)
                 await client.write(part, more=True)
-            self._tokens.feed(answer.rest)
+            self._visit.tokens.feed(answer.rest)
             self._check_end(answer)
         except UpstreamError as error:
             self._service.fleet[self._visit.backend].note_failure()
@@ -234,11 +241,14 @@ class Exchange:
         await client.write(answer.rest, more=False)
         if answer.status >= 400:
             return Ending("failed", f"backend_{answer.status}")
+        if answer.is_stream and self._visit.tokens.saw_failure:
+            return Ending("failed", "backend_failed")
         return Ending("finished")
 
     def _check_end(self, answer: Answer) -> None:
         """A connection may end as if all were well though the engine behind it has died."""
-        if answer.is_stream and answer.status == 200 and not self._tokens.saw_end:
+        tokens, is_read = self._visit.tokens, answer.is_stream and not answer.is_encoded
+        if is_read and answer.status == 200 and not (tokens.saw_end or tokens.saw_failure):
             raise UpstreamError("reset", "the stream stopped before its end")
 
     def _headers(self) -> list[Header]:

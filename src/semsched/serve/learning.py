@@ -59,19 +59,22 @@ class Teacher:
         while True:
             await self._woken.wait()
             began = time.perf_counter()
-            self._learn_one()
+            try:
+                self._learn_one()
+            except Exception:  # noqa: BLE001 - one answer teaches nothing, the others do
+                _log.exception("an answer could not be learned from")
             await asyncio.sleep((time.perf_counter() - began) * (1 / SHARE - 1))
             if time.monotonic() - self._saved_at > SAVE_EVERY:
                 self.save()
 
     def _learn_one(self) -> None:
         lesson = self._lessons.popleft()
+        if not self._lessons:
+            self._woken.clear()
         self.lengths.observe(
             lesson.text, lesson.output_tokens, lesson.model, truncated=lesson.truncated
         )
         self.num_learned += 1
-        if not self._lessons:
-            self._woken.clear()
 
     def finish(self) -> None:
         """Learn what is left and save it: the gateway stops."""

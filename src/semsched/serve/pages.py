@@ -1,5 +1,6 @@
 """Pages: everything but the hot path."""
 
+import asyncio
 from dataclasses import replace
 from typing import Any
 
@@ -12,6 +13,7 @@ from semsched.serve.admission import read_object
 from semsched.serve.backend import UpstreamError
 from semsched.serve.board import PAGE, PAGE_HEADERS, Feed, TooManyListenersError
 from semsched.serve.claims import class_in
+from semsched.serve.fleet import Backend
 from semsched.serve.gateway import Service
 from semsched.serve.metrics import Metrics
 from semsched.serve.openapi import description
@@ -58,14 +60,10 @@ class Pages:
     async def models(self, request: Request) -> Response:
         """What the backends that are up serve, each model once."""
         self._service.keys.find(request.scope["headers"])
+        up = [backend for backend in self._service.fleet if backend.is_up]
         found: dict[str, Any] = {}
-        for backend in self._service.fleet:
-            if backend.is_up:
-                try:
-                    _, content = await backend.get("/v1/models", MODELS_TIME, MAX_MODELS_BYTES)
-                except UpstreamError:
-                    continue
-                found.update(_models_in(content))
+        for models in await asyncio.gather(*map(_models_of, up)):
+            found.update(models)
         return _json({"object": "list", "data": list(found.values())})
 
     # --- the board -----------------------------------------------------------------------
@@ -123,6 +121,15 @@ class Pages:
         if id not in self._service.desk.dispatcher.lanes:
             raise ApiError(404, "not_found", f"request {id} does not wait", "id")
         return id
+
+
+async def _models_of(backend: Backend) -> dict[str, Any]:
+    """What it serves; nothing if it does not say in time."""
+    try:
+        _, content = await backend.get("/v1/models", MODELS_TIME, MAX_MODELS_BYTES)
+    except UpstreamError:
+        return {}
+    return _models_in(content)
 
 
 def _models_in(content: bytes) -> dict[str, Any]:

@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterator
 
 from semsched.core.dispatch import Entry
 from semsched.core.drain import DrainRate
-from semsched.serve.backend import TokenCount
 from semsched.serve.board import Clue, Ended, Recent
 from semsched.serve.books import Books
 from semsched.serve.journal import Journal
@@ -52,6 +51,7 @@ class Records:
 
     def retry(self, visit: Visit) -> None:
         """A backend failed it, and it waits again."""
+        visit.wait_again()
         self.books.num_retries += 1
         self.metrics.retry(visit)
 
@@ -63,7 +63,7 @@ class Records:
         self.recent.first_token(request.urgency, now - request.arrived_at, now)
         self.metrics.first_token(visit, now - request.arrived_at)
 
-    def end(self, visit: Visit, tokens: TokenCount) -> None:
+    def end(self, visit: Visit) -> None:
         """It is over."""
         del self.visits[visit.id]
         if visit.outcome is None or visit.ended_at is None:
@@ -75,11 +75,12 @@ class Records:
         log_request(visit)
         if visit.started_at is not None:
             self._drain.ended(visit.ended_at)
-        if visit.outcome == "finished" and tokens.tokens and visit.has_answer:
-            self._learn(visit, tokens)
+        if visit.outcome == "finished" and visit.output_tokens and visit.has_answer:
+            self._learn(visit)
 
-    def _learn(self, visit: Visit, tokens: TokenCount) -> None:
-        request, truncated = visit.entry.request, tokens.finish_reason_length
+    def _learn(self, visit: Visit) -> None:
+        request, tokens = visit.entry.request, visit.tokens
+        truncated = tokens.finish_reason_length
         self._teacher.teach(Lesson(visit.text, tokens.tokens, visit.model, truncated))
         if not truncated:
             p50, p90 = request.predicted_output_tokens, request.predicted_p90_tokens

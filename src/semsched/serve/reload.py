@@ -23,7 +23,7 @@ from semsched.serve.embedded import Embedded
 from semsched.serve.gateway import Service
 from semsched.serve.keys import KeyRing
 
-LOOK_EVERY = 1.0
+LOOK_EVERY = 0.5
 """Seconds between two looks at the file."""
 
 SETTLED = ("server", "engine", "board", "log", "journal", "telemetry", "length")
@@ -86,22 +86,22 @@ class Reloader:
         self._embedded = embedded
         self._called = asyncio.Event()
         self._stamp = self._look()
-        self.num_reloads = 0
-        """Times that a configuration took effect."""
 
     async def run(self) -> None:
         """Until cancelled."""
         loop = asyncio.get_running_loop()
         with suppress(NotImplementedError, RuntimeError, ValueError):  # not in the main thread
             loop.add_signal_handler(signal.SIGHUP, self._called.set)
+        seen = self._stamp
         while True:
             with suppress(TimeoutError):
                 async with asyncio.timeout(LOOK_EVERY):
                     await self._called.wait()
-            stamp = self._look()
-            if self._called.is_set() or stamp != self._stamp:
+            before, seen = seen, self._look()
+            is_changed = seen == before != self._stamp  # and nobody is still writing it
+            if self._called.is_set() or is_changed:
                 self._called.clear()
-                self._stamp = stamp
+                self._stamp = seen
                 await self.reload()
 
     async def reload(self) -> None:
@@ -111,14 +111,17 @@ class Reloader:
             await self._apply(config)
         except (InputError, OSError) as error:
             _log.error("configuration not changed: %s", error)
+        except Exception:  # noqa: BLE001 - the old one goes on, and the next change is looked at
+            _log.exception("configuration not changed")
         else:
             self._config = config
-            self.num_reloads += 1
             _log.info("configuration reloaded")
 
     async def _apply(self, config: GatewayConfig) -> None:
         """Everything that may fail is made first."""
         service, old = self._service, self._service.admission
+        if self._config.keys and not config.keys:  # half a file may be a whole one
+            raise InputError("[[keys]]: all gone: only a restart opens the gateway to everybody")
         keys, admission = KeyRing(config), self._admission(config)
         keys.go_on_from(service.keys)
         backends = self._embedded.backends_of(config)

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 from semsched.core.dispatch import Entry
 from semsched.predict.urgency import Verdict
+from semsched.serve.backend import TokenCount
 from semsched.serve.row import Outcome, Row
 
 
@@ -25,13 +26,14 @@ class Visit:
     has_answer: bool
     """Whether tokens come out of it."""
     ready_at: float
+    tokens: TokenCount = field(default_factory=TokenCount, repr=False)
+    """Of its answer so far."""
     num_attempts: int = 0
     """Times it was sent to a backend."""
     backend: str = ""
     started_at: float | None = None
     first_token_at: float | None = None
     ended_at: float | None = None
-    output_tokens: int = 0
     outcome: Outcome | None = None
     code: str = ""
 
@@ -39,6 +41,15 @@ class Visit:
     def id(self) -> int:
         """Its number."""
         return self.entry.request.id
+
+    @property
+    def output_tokens(self) -> int:
+        """What came out; while it runs, about that."""
+        return self.tokens.so_far if self.outcome is None else self.tokens.tokens
+
+    def wait_again(self) -> None:
+        """Its backend failed it."""
+        self.backend, self.started_at = "", None
 
     @property
     def queue_time(self) -> float:
@@ -56,7 +67,7 @@ class Visit:
             status=outcome,
             code=self.code,
             urgency=request.urgency,
-            predicted_urgency=request.urgency,
+            predicted_urgency=self.verdict.urgency,
             tenant=request.tenant,
             prompt_tokens=request.prompt_tokens,
             output_tokens=self.output_tokens or None,

@@ -7,6 +7,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
+from semsched.web.client import GoneError
 from semsched.web.failure import ApiError, internal_error
 
 Handler = Callable[[Request, Exception], Awaitable[Response]]
@@ -14,7 +15,12 @@ Handler = Callable[[Request, Exception], Awaitable[Response]]
 
 def handlers() -> dict[Any, Handler]:
     """For Starlette's `exception_handlers`."""
-    return dict.fromkeys((ApiError, HTTPException, Exception), _failed)
+    return dict.fromkeys((ApiError, HTTPException, Exception), _failed) | {GoneError: _gone}
+
+
+async def _gone(*_: object) -> Response:
+    """Nobody is there to read it."""
+    return Response(status_code=499)
 
 
 async def _failed(request: Request, error: Exception) -> Response:

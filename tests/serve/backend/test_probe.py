@@ -186,7 +186,7 @@ def test_a_failed_request_is_looked_into_at_once() -> None:
     async def scene(there: Watched) -> None:
         await there.says(True)
         for num_checks in (2, 3, 4, 5):
-            there.probe.failed()
+            there.probe.alarm(is_gone=False)
             await until(partial(engine.has_had, num_checks))
         await asyncio.sleep(0.05)
         assert engine.num_checks == 5
@@ -195,13 +195,13 @@ def test_a_failed_request_is_looked_into_at_once() -> None:
     watch(engine, scene, pace=ONCE)
 
 
-def test_two_failed_requests_and_a_failed_check_eject() -> None:
+def test_two_failed_connections_and_a_failed_check_eject() -> None:
     engine = Engine([200, 500])
 
     async def scene(there: Watched) -> None:
         await there.says(True)
-        there.probe.failed()
-        there.probe.failed("cut")
+        there.probe.alarm(is_gone=True)
+        there.probe.alarm(is_gone=True)
         assert len(there.said) == 1
         assert await there.says(False) == "/health: status 500"
         assert engine.num_checks == 2
@@ -209,14 +209,27 @@ def test_two_failed_requests_and_a_failed_check_eject() -> None:
     watch(engine, scene, pace=ONCE)
 
 
-def test_many_failed_requests_at_once_need_no_check() -> None:
+def test_many_failed_connections_at_once_need_no_check() -> None:
     async def scene(there: Watched) -> None:
         await there.says(True)
         for _ in range(10):
-            there.probe.failed("the connection broke")
-        assert there.said[1:] == [(False, "the connection broke")]
+            there.probe.alarm(is_gone=True)
+        assert there.said[1:] == [(False, "no connection")]
 
     watch(Engine([200]), scene, pace=ONCE)
+
+
+def test_requests_that_make_it_fail_do_not_eject_one_that_is_well() -> None:
+    engine = Engine([200])
+
+    async def scene(there: Watched) -> None:
+        await there.says(True)
+        for _ in range(10):
+            there.probe.alarm(is_gone=False)
+        await until(partial(engine.has_had, 2))
+        assert len(there.said) == 1
+
+    watch(engine, scene, pace=ONCE)
 
 
 # --- hosted APIs ---------------------------------------------------------------------------------

@@ -140,10 +140,14 @@ CALM = Reading(num_running=8, num_waiting=0, kv_usage=0.5, kv_tokens=None, num_p
         pytest.param(8, 8, CALM, False, 8, id="nobody-waits"),
         pytest.param(8, 7, CALM, True, 8, id="one-is-free"),
         pytest.param(8, 8, CALM._replace(kv_usage=0.9), True, 8, id="memory-is-full"),
-        pytest.param(20, 20, CALM._replace(num_waiting=1), True, 8, id="it-queues"),
-        pytest.param(20, 3, CALM._replace(num_waiting=1), False, 8, id="it-queues-for-others"),
+        pytest.param(12, 12, CALM._replace(num_waiting=1), True, 8, id="it-queues"),
+        pytest.param(12, 3, CALM._replace(num_waiting=1), False, 8, id="it-queues-for-others"),
+        pytest.param(20, 20, CALM._replace(num_waiting=1), True, 10, id="by-half-at-most"),
         pytest.param(4, 4, CALM._replace(num_waiting=9), True, 4, id="it-runs-more-than-ours"),
-        pytest.param(8, 8, CALM._replace(num_running=0, num_waiting=8), True, 1, id="at-least-one"),
+        pytest.param(
+            8, 8, CALM._replace(num_running=0, num_waiting=8), True, 4, id="not-begun-yet"
+        ),
+        pytest.param(1, 1, CALM._replace(num_running=0, num_waiting=8), True, 1, id="at-least-one"),
         pytest.param(12, 20, CALM, True, 13, id="over-its-limit"),
     ],
 )

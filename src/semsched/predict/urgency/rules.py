@@ -22,6 +22,7 @@ import re2
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     ValidationError,
@@ -29,7 +30,7 @@ from pydantic import (
 )
 
 from semsched.errors import InputError
-from semsched.request import NUM_CLASSES
+from semsched.request import CLASS_NAMES, NUM_CLASSES
 
 MAX_RULES = 1_000
 MAX_FILE_BYTES = 1_000_000
@@ -90,6 +91,18 @@ Value = Annotated[str, Field(min_length=1, max_length=1_000)]
 Values = Annotated[dict[Value, Annotated[str, Field(max_length=1_000)]], Field(max_length=20)]
 
 
+def _number_of(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    if value not in CLASS_NAMES:
+        raise ValueError(f"should be one of {', '.join(CLASS_NAMES)}, or 0 to {NUM_CLASSES - 1}")
+    return CLASS_NAMES.index(value)
+
+
+Urgency = Annotated[int, Field(ge=0, lt=NUM_CLASSES), BeforeValidator(_number_of)]
+"""A class in a file: its name or its number."""
+
+
 class Rule(BaseModel):
     """A class for the requests that meet all conditions; see above for what they mean."""
 
@@ -98,7 +111,7 @@ class Rule(BaseModel):
     name: Annotated[
         str, Field(min_length=1, max_length=100, description="The reason that is shown.")
     ]
-    urgency: Annotated[int, Field(ge=0, lt=NUM_CLASSES, description="The class, 0 to 4.")]
+    urgency: Annotated[Urgency, Field(description="The class, by name or number.")]
     tenant: Annotated[Value | None, Field(description="The tenant is exactly this.")] = None
     header: Annotated[
         Values, Field(description="Headers are like this; * stands for any characters.")

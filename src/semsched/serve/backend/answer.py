@@ -56,6 +56,10 @@ class Answer:
         self.headers = passed_on(response.raw_headers)
         """Those that are meant for the client; names in lower case."""
         self.is_stream = response.content_type == "text/event-stream"
+        self.is_encoded = response.headers.get("content-encoding", "identity") != "identity"
+        """Whether its bytes mean something else than they say."""
+        if self.is_stream:  # an event of ours may follow
+            self.headers = [header for header in self.headers if header[0] != b"content-length"]
         self._events = WholeEvents()
         self.first = b""
         """The first bytes of the body; status 200 only."""

@@ -68,9 +68,11 @@ class Probe:
         """What a check from elsewhere found."""
         self._health.note(is_good, why)
 
-    def failed(self, why: str = "it failed a request") -> None:
-        """It failed in live traffic: that counts as a failed check, and it is checked at once."""
-        self._health.note(False, why)
+    def alarm(self, is_gone: bool) -> None:
+        """It failed in live traffic, and is checked at once. That there was no connection counts
+        as a failed check; what went wrong on one may be the fault of what was asked."""
+        if is_gone:
+            self._health.note(False, "no connection")
         self._alarm.set()
 
     # --- health --------------------------------------------------------------------------

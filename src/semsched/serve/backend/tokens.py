@@ -16,6 +16,8 @@ EDGE = 2048
 
 _EVENT = b"\ndata:"
 _COMPLETED = b'"response.completed"'
+_BROKEN = re.compile(rb'"type"\s*:\s*"(?:response\.failed|response\.cancelled|error)"')
+"""How an engine itself ends a response that it does not complete."""
 _INCOMPLETE = b'"response.incomplete"'
 _OVERLAP = len(_INCOMPLETE) - 1
 """Bytes of the last part that are looked at again, in case something began in them."""
@@ -72,6 +74,11 @@ class TokenCount:
         self._findings = None
 
     @property
+    def so_far(self) -> int:
+        """Events of a stream so far; nothing is looked into."""
+        return self._num_events
+
+    @property
     def tokens(self) -> int:
         """Output tokens: what the engine says, else the number of events with content."""
         return self._found().tokens
@@ -90,6 +97,11 @@ class TokenCount:
     def saw_end(self) -> bool:
         """The same, or that the engine said why it stopped: not all of them say [DONE]."""
         return self.saw_done or _FINISHED.search(self._tail) is not None
+
+    @property
+    def saw_failure(self) -> bool:
+        """Whether the engine says itself that it did not complete a response."""
+        return not self.saw_done and _BROKEN.search(self._last()) is not None
 
     @property
     def finish_reason_length(self) -> bool:

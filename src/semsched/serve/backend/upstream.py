@@ -125,7 +125,15 @@ def _texts(headers: Iterable[Header]) -> Iterator[tuple[str, str]]:
     """As aiohttp wants them. The client's word on the content's type does not count: it is JSON."""
     for name, value in headers:
         if name.lower() != b"content-type":
-            yield name.decode("latin-1"), value.decode("latin-1")
+            yield name.decode("latin-1"), _text(value)
+
+
+def _text(value: bytes) -> str:
+    """aiohttp sends UTF-8, so what is that already passes as it is."""
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        return value.decode("latin-1")
 
 
 @asynccontextmanager

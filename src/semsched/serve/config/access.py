@@ -5,7 +5,8 @@ from typing import Annotated, Literal
 from pydantic import Field, FiniteFloat
 
 from semsched.core.scheduling import MANY
-from semsched.serve.config.values import Hash, Name, Table, Urgency
+from semsched.predict.urgency.rules import Urgency
+from semsched.serve.config.values import Hash, Name, Table
 
 
 class Key(Table):

@@ -71,7 +71,7 @@ class Queue(Table):
         Field(description="aging: head start in seconds that each class leaves to class 0."),
     ] = tuple(PATIENCE.tolist())
     max_waiting: Annotated[
-        int, Field(ge=0, le=1_000_000, description="Requests that may wait; more are refused.")
+        int, Field(gt=0, le=1_000_000, description="Requests that may wait; more are refused.")
     ] = 5000
     max_waiting_bytes: Annotated[
         int, Field(gt=0, le=2**40, description="Bytes that the bodies of all who wait may take.")

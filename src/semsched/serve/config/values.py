@@ -16,7 +16,7 @@ from pydantic import (
 
 from semsched.core.profile import load_profile
 from semsched.policy import load_policy
-from semsched.request import CLASS_NAMES, NUM_CLASSES
+from semsched.request import NUM_CLASSES
 
 DAY = 86_400
 MIB = 2**20
@@ -62,14 +62,6 @@ def _for_each_class(value: Any) -> Any:
     return value if isinstance(value, list | tuple) else (value,) * NUM_CLASSES
 
 
-def _urgency(value: Any) -> Any:
-    if not isinstance(value, str):
-        return value
-    if value not in CLASS_NAMES:
-        raise ValueError(f"should be one of {', '.join(CLASS_NAMES)}, or 0 to {NUM_CLASSES - 1}")
-    return CLASS_NAMES.index(value)
-
-
 def _like(pattern: str, why: str) -> AfterValidator:
     def check(value: str) -> str:
         if not re.fullmatch(pattern, value):
@@ -86,7 +78,6 @@ Seconds = Annotated[FiniteFloat, Field(gt=0, le=DAY)]
 Policy = Annotated[str, AfterValidator(_loadable_policy)]
 Profile = Annotated[str, AfterValidator(_loadable_profile)]
 Url = Annotated[str, Field(max_length=2000), AfterValidator(_http_url)]
-Urgency = Annotated[int, Field(ge=0, lt=NUM_CLASSES), BeforeValidator(_urgency)]
 Hash = Annotated[str, _like("[0-9a-fA-F]{64}", _HASH), AfterValidator(str.lower)]
 FilePath = Annotated[Path, Field(strict=False)]
 Variable = Annotated[str, _like("[A-Za-z_][A-Za-z0-9_]{0,99}", _VARIABLE)]
