@@ -176,3 +176,11 @@ async def read_stream(http: aiohttp.ClientSession, **more: Any) -> tuple[int, by
                 said += part
             return answer.status, said, True
         return answer.status, said, False
+
+
+async def error_of(answer: aiohttp.ClientResponse) -> tuple[int, str]:
+    """Status and code of an answer in OpenAI's form."""
+    error = json.loads(await answer.read())["error"]
+    assert set(error) == {"message", "type", "param", "code"}
+    assert answer.content_type == "application/json"
+    return answer.status, error["code"]

@@ -128,7 +128,7 @@ def test_what_was_learned_outlives_it(tmp_path: Path) -> None:
 
     async def learn(there: Running) -> None:
         assert not state.exists()
-        for _ in range(30):
+        for _ in range(10):
             await there.stream("Please translate this", 40)
         there.signal(signal.SIGTERM)
         assert await there.ended() == 0

@@ -149,7 +149,7 @@ def test_limits_seats_policy_and_rules_change(tmp_path: Path, caplog: Caplog) ->
 def test_an_engine_that_was_taken_out_finishes_what_it_was_given(
     tmp_path: Path, caplog: Caplog
 ) -> None:
-    slow = says(b"", whole(answer_of("well")), gap=2.0)  # longer than a change takes
+    slow = says(b"", whole(answer_of("well")), gap=0.9)  # longer than a change takes
 
     async def scene(there: Changing) -> None:
         asked = [asyncio.create_task(there.ask()) for _ in range(10)]  # two of them wait

@@ -23,7 +23,7 @@ from semsched.serve.embedded import Embedded
 from semsched.serve.gateway import Service
 from semsched.serve.keys import KeyRing
 
-LOOK_EVERY = 0.5
+LOOK_EVERY = 0.25
 """Seconds between two looks at the file."""
 
 SETTLED = ("server", "engine", "board", "log", "journal", "telemetry", "length")
