@@ -64,7 +64,7 @@ def test_what_fails_before_its_first_byte_is_tried_elsewhere_and_thrice_at_most(
         assert sum(len(engine.heard) for engine in fleet.engines) == 2 + 3
         assert fleet.live.counts() == {"finished": 1, "refused": 0, "cancelled": 0, "failed": 1}
 
-    play(scene, Faulty(fault), Faulty(), first_byte_time=0.2)
+    play(scene, Faulty(fault), Faulty(), first_byte_time=0.4)
 
 
 @pytest.mark.parametrize("status", [500, 502, 503, 504, 429])

@@ -47,7 +47,7 @@ class Changing(NamedTuple):
 
     def config(self, *places: int, **more: Any) -> Config:
         """A configuration with these engines."""
-        tables = backends_of(self.peers)
+        tables = backends_of(self.peers, first_byte_time=5)
         return {"backends": [tables[place] for place in places], **more}
 
     def write(self, text: str) -> None:
@@ -92,7 +92,7 @@ def play(
     async def act() -> None:
         async with AsyncExitStack() as stack:
             peers = [await stack.enter_async_context(listening(engine)) for engine in both]
-            path.write_text(toml({"backends": backends_of(peers)[:1]}))
+            path.write_text(toml({"backends": backends_of(peers, first_byte_time=5)[:1]}))
             serving = gateway(path=path, read=lambda: load_config(path))
             live = await stack.enter_async_context(serving)
             await scene(Changing(live, path, both, peers, caplog))
@@ -149,7 +149,7 @@ def test_limits_seats_policy_and_rules_change(tmp_path: Path, caplog: Caplog) ->
 def test_an_engine_that_was_taken_out_finishes_what_it_was_given(
     tmp_path: Path, caplog: Caplog
 ) -> None:
-    slow = says(b"", whole(answer_of("well")), gap=0.9)  # longer than a change takes
+    slow = says(b"", whole(answer_of("well")), gap=0.4)
 
     async def scene(there: Changing) -> None:
         asked = [asyncio.create_task(there.ask()) for _ in range(10)]  # two of them wait
