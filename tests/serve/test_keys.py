@@ -196,11 +196,17 @@ def test_time_that_goes_backwards_gives_nothing_away() -> None:
 # --- who steers ----------------------------------------------------------------------------------
 
 
-def test_without_a_key_this_machine_steers() -> None:
+def test_without_any_keys_this_machine_steers() -> None:
+    keys = KeyRing(GatewayConfig())
     for headers in ([], [bearer(KEY)]):
-        assert ring().is_admin(headers, "127.0.0.1")
-        assert not ring().is_admin(headers, "10.0.0.1")
-    assert not ring().is_admin([(b"x-forwarded-for", b"10.0.0.1")], "127.0.0.1")
+        assert keys.is_admin(headers, "127.0.0.1")
+        assert not keys.is_admin(headers, "10.0.0.1")
+    assert not keys.is_admin([(b"x-forwarded-for", b"10.0.0.1")], "127.0.0.1")
+
+
+def test_where_clients_have_keys_the_administrator_needs_one() -> None:
+    for headers in ([], [bearer(KEY)]):
+        assert not ring().is_admin(headers, "127.0.0.1"), "a proxy may speak for anybody"
 
 
 def test_with_a_key_only_the_key_steers() -> None:

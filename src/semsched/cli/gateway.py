@@ -26,7 +26,7 @@ class Given:
     host: str | None
     port: int | None
     backends: tuple[str, ...]
-    kind: str
+    kind: str | None
     policy: str | None
     journal: Path | None
 
@@ -63,6 +63,8 @@ def configured(given: Given) -> Any:
     """The configuration of the file with what the command line says. Raises InputError."""
     from semsched.serve.config import GatewayConfig, load_config
 
+    if given.kind and not given.backends:
+        raise InputError("--kind: has no effect without --backend: leave it out")
     config = load_config(given.config) if given.config else GatewayConfig()
     flags: Mapping[str, Mapping[str, object]] = {
         "server": {"host": given.host, "port": given.port},
@@ -71,7 +73,8 @@ def configured(given: Given) -> Any:
     }
     changes = {name: _changed(getattr(config, name), values) for name, values in flags.items()}
     if given.backends:
-        changes["backends"] = tuple(_backend(url, given.kind) for url in given.backends)
+        kind = given.kind or "openai"
+        changes["backends"] = tuple(_backend(url, kind) for url in given.backends)
     given_there = {name: getattr(config, name) for name in config.model_fields_set}
     with _faults():
         return GatewayConfig.model_validate({**given_there, **changes})

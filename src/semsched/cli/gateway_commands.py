@@ -32,12 +32,12 @@ def serve(
         ),
     ] = None,
     kind: Annotated[
-        Literal["openai", "vllm", "sglang"],
+        Literal["openai", "vllm", "sglang"] | None,
         typer.Option(
             metavar="KIND",
-            help="The dialect of priority that they speak (openai, vllm, sglang).",
+            help="The dialect of priority they speak: openai (none) unless told, vllm, sglang.",
         ),
-    ] = "openai",
+    ] = None,
     policy: Annotated[
         str | None, typer.Option(help="Who runs first: semantic unless told.")
     ] = None,

@@ -29,7 +29,7 @@ MAX_MODEL = 200
 """Characters of a model's name."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Arrival:
     """A request as it came in."""
 

@@ -107,6 +107,12 @@ def deadline_of(headers: Headers) -> float | None:
     raise ApiError(400, "invalid_value", message, name)
 
 
+def declared_length(headers: Headers, unknown: int) -> int:
+    """Bytes of the body as far as the client says; else `unknown`."""
+    values = _values(headers, b"content-length")
+    return int(values[0]) if len(values) == 1 and values[0].isdigit() else unknown
+
+
 def forwarded(headers: Headers) -> list[Header]:
     """What of `headers` goes on to an engine: no secrets, no claims, nothing that is said of this
     connection only. The gateway adds its own x-request-id."""

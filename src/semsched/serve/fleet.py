@@ -69,6 +69,12 @@ class Backend:
         """Status and body of a page of it; raises UpstreamError."""
         return await self._upstream.get(path, within, max_bytes)
 
+    def go_on_from(self, old: "Backend") -> None:
+        """What was found out of the same engine under other settings holds on."""
+        if old.settings.url == self.settings.url:
+            self.seats = self.settings.seats or old.seats
+            self.kv_tokens = self.settings.kv_tokens or old.kv_tokens
+
     async def look(self) -> tuple[bool, str]:
         """Whether it is well, and why."""
         return await self._probe.check()
@@ -199,6 +205,9 @@ class Fleet:
             for name, (settings, kind) in wanted.items()
             if name not in self._watches or name in gone
         ]
+        for backend in new:
+            if backend.name in gone:
+                backend.go_on_from(self._backends[backend.name])
         found = await asyncio.gather(*(backend.look() for backend in new))
         await self._unwatch(gone)
         self._drop(gone)

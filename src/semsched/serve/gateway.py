@@ -12,7 +12,7 @@ from starlette.types import Receive, Scope, Send
 from semsched.request import CLASS_NAMES
 from semsched.serve.admission import Admission, Arrival
 from semsched.serve.backend import Answer, Hint, UpstreamError
-from semsched.serve.claims import forwarded
+from semsched.serve.claims import declared_length, forwarded
 from semsched.serve.desk import Desk, Ticket, TurnedAwayError
 from semsched.serve.fleet import Backend, Fleet
 from semsched.serve.keys import KeyRing
@@ -50,6 +50,8 @@ class Service:
     tracer: Tracer | None
     retries: RetryBudget = field(default_factory=RetryBudget)
     ids: Iterator[int] = field(default_factory=count)
+    reading_bytes: int = 0
+    """Memory that the bodies take which are not whole yet."""
     is_draining: bool = False
 
 
@@ -95,10 +97,23 @@ class Endpoint:
         key = service.keys.admit(headers, at)
         if service.is_draining:
             raise service.refusals.error("shutting_down", at)
-        content = await client.body(service.limits)
+        content = await self._body(client, headers, at)
         request_id = scope["state"]["request_id"].decode()
         kind = self._field, self._has_answer
         return Arrival(next(service.ids), at, key, headers, content, request_id, *kind)
+
+    async def _body(self, client: Client, headers: list[Header], at: float) -> bytes:
+        """The body, if there is memory to read it into: those being read count, too."""
+        service, most = self._service, self._service.limits.max_body_bytes
+        size = min(declared_length(headers, most), most)
+        room = service.desk.dispatcher.limits.max_waiting_bytes // 4
+        if service.reading_bytes and service.reading_bytes + size > room:
+            raise service.refusals.error("queue_full", at)
+        service.reading_bytes += size
+        try:
+            return await client.body(service.limits)
+        finally:
+            service.reading_bytes -= size
 
 
 class Exchange:
@@ -178,6 +193,7 @@ class Exchange:
             backend = service.fleet[await self._ticket.called()]
             answer = await self._ask(backend)
             if answer is not None:
+                self._arrival.content = b""  # nobody will be sent it again
                 try:
                     return await self._pass_on(answer)
                 finally:

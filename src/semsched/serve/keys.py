@@ -112,10 +112,11 @@ class KeyRing:
 
     def is_admin(self, headers: Headers, peer_host: str | None) -> bool:
         """Whether the client may see and steer everything: by the administrator's key or, where
-        none is configured, by being a program on this machine that speaks for itself."""
+        no keys are configured at all, by being a program on this machine that speaks for itself
+        (a proxy on this machine may speak for anybody)."""
         if self._admin is not None:
             return hmac.compare_digest(_digest_of(headers), self._admin)
-        return is_local(headers, peer_host)
+        return self._anonymous is not None and is_local(headers, peer_host)
 
 
 def _digest_of(headers: Headers) -> bytes:

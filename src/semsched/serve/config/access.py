@@ -62,6 +62,6 @@ class Admin(Table):
         Field(
             repr=False,
             description="The SHA-256 of the key to the admin pages; without one they answer "
-            "programs on the same machine only.",
+            "programs on the same machine only, and nobody where [[keys]] are listed.",
         ),
     ] = None
