@@ -1,0 +1,27 @@
+"""What holds for all tests."""
+
+import asyncio
+from collections.abc import Iterator
+from types import ModuleType
+from unittest.mock import patch
+
+import pytest
+import uvicorn.server
+
+
+class _Hurried(ModuleType):
+    """asyncio, for somebody who sleeps a tenth of a second wherever he waits for something."""
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(asyncio, name)
+
+    @staticmethod
+    async def sleep(seconds: float) -> None:
+        await asyncio.sleep(seconds / 20)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _servers_stop_soon() -> Iterator[None]:
+    """uvicorn takes 0.2 s to stop, most of which it sleeps; there are hundreds of servers here."""
+    with patch.object(uvicorn.server, "asyncio", _Hurried("asyncio")):
+        yield
