@@ -41,6 +41,12 @@ _CLAIMS: list[Schema] = [
     },
 ]
 
+_PART: Schema = {
+    "type": "object",
+    "required": ["type", "text"],
+    "properties": {"type": {"const": "text"}, "text": {"type": "string"}},
+}
+
 _MESSAGES: Schema = {
     "type": "array",
     "minItems": 1,
@@ -49,7 +55,7 @@ _MESSAGES: Schema = {
         "required": ["role", "content"],
         "properties": {
             "role": {"enum": ["system", "user", "assistant"]},
-            "content": {"type": "string"},
+            "content": {"anyOf": [{"type": "string"}, {"type": "array", "items": _PART}]},
         },
     },
 }
@@ -83,7 +89,7 @@ def _ask(path: str) -> Schema:
         "properties": {
             "model": {"type": "string"},
             name: schema,
-            "max_tokens": {"type": "integer", "minimum": 1, "maximum": 64},
+            "max_tokens": {"type": "integer", "minimum": 1, "maximum": 2**31 - 1},
             "stream": {"type": "boolean"},
             "priority": _CLASS,
         },

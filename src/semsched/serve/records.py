@@ -1,9 +1,11 @@
 """Records: everything that is written down of a request, from one place, each thing once."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import fields
 
 from semsched.core.dispatch import Entry
 from semsched.core.drain import DrainRate
+from semsched.predict.urgency.vitals import Vitals
 from semsched.serve.board import Clue, Ended, Recent
 from semsched.serve.books import Books
 from semsched.serve.journal import Journal
@@ -11,6 +13,9 @@ from semsched.serve.learning import Lesson, Teacher
 from semsched.serve.logs import log_request
 from semsched.serve.metrics import Metrics
 from semsched.serve.visit import Visit
+
+_SIGNS = {field.name for field in fields(Vitals)} | {"worst"}
+"""How evidence of a vital sign begins."""
 
 
 class Records:
@@ -108,7 +113,9 @@ class Records:
         )
 
     def _clues(self, visit: Visit) -> Iterator[Clue]:
-        """What spoke for the class. What stands on words is named after them: it is text, too."""
+        """What spoke for the class: vital signs, and words where they may be shown (what stands on
+        words is named after them). How long a text is and the like tells a reader nothing."""
         for evidence in visit.verdict.evidence:
-            if evidence.weight > 0 and (self._shows_text or not evidence.words):
+            is_told = self._shows_text if evidence.words else evidence.name.split()[0] in _SIGNS
+            if evidence.weight > 0 and is_told:
                 yield Clue(evidence.name, evidence.words or None)
