@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +15,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from semsched.core.dispatch import Dispatcher
 from semsched.core.drain import DrainRate
 from semsched.core.profile import load_profile
+from semsched.serve.admission import Admission
 from semsched.serve.config import GatewayConfig
 from semsched.serve.desk import Desk
 from semsched.serve.embedded import Embedded
@@ -36,6 +37,8 @@ from semsched.web.handlers import handlers
 from semsched.web.request_id import RequestIds
 
 _log = logging.getLogger(__name__)
+
+Clock = Callable[[], float]
 
 FLUSH_EVERY = 1.0
 """Seconds between two flushes of the journal."""
@@ -102,38 +105,51 @@ def build(read: Read, path: Path | None = None) -> Gateway:
     config = read()
     for backend in config.backends:
         backend.api_key()
-    origin = time.monotonic()
-
-    def now() -> float:
-        return time.monotonic() - origin
-
-    cost = load_profile(config.queue.profile).cost
-    limits = limits_of(config)
-    head = Head(FORMAT, config.queue.policy, cost, limits)
-    journal = Journal(Dispatcher(cost, limits), head, config.journal.path)
-    drain = DrainRate()
-    desk = Desk(journal, drain, now)
-    teacher = Teacher(config.length.state)
-    metrics = Metrics()
-    service = Service(
-        keys=KeyRing(config),
-        admission=admission_of(config, teacher.lengths),
-        desk=desk,
-        fleet=Fleet(desk),
-        records=Records(
-            journal, metrics, teacher, drain, now=now, shows_text=config.board.prompt_text
-        ),
-        refusals=Refusals(drain, lambda: len(desk.dispatcher.lanes)),
-        now=now,
-        limits=server_limits(config),
-        tracer=tracer_of(endpoint) if (endpoint := config.telemetry.otlp_endpoint) else None,
-    )
-    lag = LoopLag()
-    view = View(service, drain, lag, shows_text=config.board.prompt_text)
+    now, journal, lag = _clock(), _journal(config), LoopLag()
+    teacher, metrics, drain = Teacher(config.length.state), Metrics(), DrainRate()
+    shows_text = config.board.prompt_text
+    records = Records(journal, metrics, teacher, drain, now=now, shows_text=shows_text)
+    admission = admission_of(config, teacher.lengths)
+    service = _service(config, Desk(journal, drain, now), records, admission, drain)
+    view = View(service, drain, lag, shows_text=shows_text)
     metrics.read_from(view)
     pages = Pages(service, metrics, view)
-    service.admission.explains = lambda: pages.feed.num_listeners > 0
+    admission.explains = lambda: pages.feed.num_listeners > 0
     return Gateway(config, service, journal, teacher, pages, path, read, lag)
+
+
+def _clock() -> Clock:
+    """Seconds since now."""
+    origin = time.monotonic()
+    return lambda: time.monotonic() - origin
+
+
+def _journal(config: GatewayConfig) -> Journal:
+    """The dispatcher and its journal; seconds of service are those of the engine within, where it
+    is the one, unless told."""
+    queue = config.queue
+    is_told = bool(config.backends) or "profile" in queue.model_fields_set
+    cost = load_profile(queue.profile if is_told else config.engine.profile).cost
+    limits = limits_of(config)
+    head = Head(FORMAT, queue.policy, cost, limits)
+    return Journal(Dispatcher(cost, limits), head, config.journal.path)
+
+
+def _service(
+    config: GatewayConfig, desk: Desk, records: Records, admission: Admission, drain: DrainRate
+) -> Service:
+    endpoint = config.telemetry.otlp_endpoint
+    return Service(
+        keys=KeyRing(config),
+        admission=admission,
+        desk=desk,
+        fleet=Fleet(desk),
+        records=records,
+        refusals=Refusals(drain, lambda: len(desk.dispatcher.lanes)),
+        now=desk.now,
+        limits=server_limits(config),
+        tracer=tracer_of(endpoint) if endpoint else None,
+    )
 
 
 def server_limits(config: GatewayConfig) -> web.Limits:

@@ -59,7 +59,8 @@ class Desk:
         self.dispatcher = journal.dispatcher
         self._journal = journal
         self._drain = drain
-        self._now = now
+        self.now = now
+        """Seconds since the gateway started."""
         self._tickets: dict[int, Ticket] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = math.inf
@@ -82,7 +83,7 @@ class Desk:
         idle = len(self.dispatcher.lanes) == 1
         self._assign()
         if idle and self.dispatcher.lanes:
-            self._drain.begin(self._now())
+            self._drain.begin(self.now())
         self._watch_expiry()
         return ticket
 
@@ -145,11 +146,11 @@ class Desk:
             self._timer.cancel()
         self._timer_at = at
         loop = asyncio.get_running_loop()
-        self._timer = loop.call_later(max(at - self._now(), 0.0), self._expire)
+        self._timer = loop.call_later(max(at - self.now(), 0.0), self._expire)
 
     def _expire(self) -> None:
         self._timer, self._timer_at = None, math.inf
-        now = self._now()
+        now = self.now()
         for id in self._journal.do(Dispatcher.expire, now):
             ticket = self._tickets.pop(id)
             ticket.turn_away(self._why_late(ticket, now))
