@@ -47,6 +47,15 @@ def offered(made: Dispatcher, *entries: Entry) -> Dispatcher:
     return made
 
 
+def to(id: int, engine: str) -> tuple[int, str]:
+    """An assignment, as which class aside."""
+    return id, engine
+
+
+def whither(made: Dispatcher) -> list[tuple[int, str]]:
+    return [(each.id, each.engine) for each in made.assign()]
+
+
 def ids(assignments: list[Assignment]) -> list[int]:
     return [each.id for each in assignments]
 
@@ -66,7 +75,7 @@ def test_the_urgent_and_the_short_go_first_as_far_as_seats_go() -> None:
 def test_engines_share_by_predicted_work() -> None:
     made = dispatcher(a=Capacity(seats=9), b=Capacity(seats=9))
     offered(made, entry(0, output=100), entry(1, output=10), entry(2, output=10))
-    assert made.assign() == [Assignment(1, "a"), Assignment(2, "b"), Assignment(0, "a")]
+    assert whither(made) == [to(1, "a"), to(2, "b"), to(0, "a")]
 
 
 def test_a_reserve_holds_nobody_up_but_those_it_is_kept_from() -> None:
@@ -147,24 +156,24 @@ def test_waiting_ends_at_its_time_or_at_the_deadline() -> None:
 def test_a_retry_keeps_its_place_and_goes_elsewhere() -> None:
     made = dispatcher(Limits(1, 100), a=Capacity(seats=1), b=Capacity(seats=1))
     offered(made, entry(0, 1))
-    assert made.assign() == [Assignment(0, "a")]
+    assert whither(made) == [to(0, "a")]
     offered(made, entry(1, 3))
     made.retry(0)
-    assert made.assign() == [Assignment(0, "b"), Assignment(1, "a")]
+    assert whither(made) == [to(0, "b"), to(1, "a")]
     made.retry(0)
-    assert made.assign() == [Assignment(0, "b")], "both failed it, and a has no seat"
+    assert whither(made) == [to(0, "b")], "both failed it, and a has no seat"
 
 
 def test_who_avoids_an_engine_holds_up_nobody_who_does_not() -> None:
     made = dispatcher(a=Capacity(seats=2), b=Capacity(seats=1))
     offered(made, entry(0, 1), entry(1, 1), entry(2, 1))
-    assert made.assign() == [Assignment(0, "a"), Assignment(1, "b"), Assignment(2, "a")]
+    assert whither(made) == [to(0, "a"), to(1, "b"), to(2, "a")]
     offered(made, entry(3, 4))
     made.retry(0)
-    assert made.assign() == [Assignment(3, "a")]
+    assert whither(made) == [to(3, "a")]
     assert sorted(made.lanes) == [0], "it waits for the other one"
     made.end(1, None, 1)
-    assert made.assign() == [Assignment(0, "b")]
+    assert whither(made) == [to(0, "b")]
 
 
 def test_what_is_not_known_is_charged_as_predicted() -> None:
@@ -221,6 +230,51 @@ def test_an_engine_that_leaves_finishes_what_it_has() -> None:
     assert made.assign() == []
     made.end(0, None, 5)
     assert len(made) == 1
+
+
+# --- shares of urgency ---------------------------------------------------------------------------
+
+
+def carried(made: Dispatcher) -> list[tuple[int, int]]:
+    return [(each.id, each.carried) for each in made.assign()]
+
+
+def test_alone_a_tenant_may_be_urgent_in_every_seat() -> None:
+    made = dispatcher(a=Capacity(seats=3))
+    offered(made, *[entry(id, 0, tenant="ward") for id in range(4)])
+    assert carried(made) == [(0, 0), (1, 0), (2, 0)]
+
+
+def test_beyond_its_share_a_tenant_is_carried_as_standard() -> None:
+    made = dispatcher(a=Capacity(seats=4, preempts=True))
+    offered(made, entry(0, 1, tenant="ward"))
+    made.assign()
+    made.end(0, None, 1)
+    offered(made, *[entry(id, 0, tenant="all-urgent") for id in range(1, 8)])
+    assert carried(made) == [(1, 0), (2, 0), (3, 2), (4, 2)], "two seats are its share"
+    offered(made, entry(9, 1, tenant="ward"))
+    assert carried(made) == [(9, 1)], "it is let in, and takes the seat of one carried as standard"
+    made.end(1, None, 5)
+    assert carried(made) == [(5, 0)], "a place in its share is free again"
+
+
+def test_weights_are_shares() -> None:
+    made = dispatcher(a=Capacity(seats=4))
+    offered(made, entry(0, 0, tenant="small"))
+    made.end(0, None, 0)
+    heavy = [entry(id, 1, tenant="big")._replace(weight=3.0) for id in range(1, 5)]
+    offered(made, *heavy)
+    assert carried(made) == [(1, 1), (2, 1), (3, 1), (4, 2)]
+
+
+def test_who_has_its_share_holds_up_no_other_class() -> None:
+    made = dispatcher(a=Capacity(seats=2, reserve=1))
+    offered(made, entry(0, 0, tenant="ward"))
+    made.end(0, None, 0)
+    offered(made, entry(1, 0, tenant="greedy"), entry(2, 0, tenant="greedy"))
+    assert carried(made) == [(1, 0)], "the reserve is not for what is beyond its share"
+    offered(made, entry(3, 1, tenant="ward"))
+    assert carried(made) == [(3, 1)]
 
 
 # --- everything at once --------------------------------------------------------------------------

@@ -14,6 +14,7 @@ from semsched.core.cost import StepCost, remaining_time
 from semsched.core.lanes import Lanes, Place
 from semsched.core.ledger import Capacity, Ledger, Load
 from semsched.core.queue import WaitQueue
+from semsched.core.shares import UrgentShares
 from semsched.request import NUM_CLASSES, Rank, Request
 
 
@@ -48,10 +49,11 @@ class Answer(NamedTuple):
 
 
 class Assignment(NamedTuple):
-    """Send this request to that engine now."""
+    """Send this request to that engine now, which is to carry it as that class (shares.py)."""
 
     id: int
     engine: str
+    carried: int
 
 
 class Dispatcher:
@@ -64,6 +66,7 @@ class Dispatcher:
         self.seated: dict[int, str] = {}
         """The engine of each request that was sent to one."""
         self._cost = cost
+        self._shares = UrgentShares()
         self._entries: dict[int, Entry] = {}
         self._bytes = [0] * NUM_CLASSES
         self._avoid: dict[int, frozenset[str]] = {}
@@ -86,6 +89,7 @@ class Dispatcher:
         refuses no emergency.
         """
         request, shed = entry.request, list[int]()
+        self._shares.know(request.tenant, request.urgency, entry.weight)
         if not self._runs_at_once(request):
             urgent = range(request.urgency + 1)
             if self.lanes.num_of(request.tenant, urgent) >= entry.max_waiting:
@@ -147,19 +151,21 @@ class Dispatcher:
         """Send to the engines whatever they have room for now, best first.
 
         Who is next and finds no memory waits for it, and nobody who ranks worse passes. A class
-        that finds no seat, because of a reserve, holds up no other, and who waits for another
-        engine than the one that failed it holds up nobody.
+        that finds no seat, because of a reserve, holds up no other; nor does who waits for another
+        engine than the one that failed it, or a tenant who has its share of urgent seats.
         """
-        assigned, aside = [], dict[int, Place]()
-        while (id := self.lanes.next(self.ledger.classes_with_seat())) is not None:
+        assigned, aside, spent = [], dict[int, Place](), set[str]()
+        while (id := self.lanes.next(self.ledger.classes_with_seat(), spent)) is not None:
             entry = self._entries[id]
             load = self._load(entry.request)
             engine = self.ledger.choose(load, self._avoid.get(id, frozenset()))
             if engine is not None:
                 self._seat(entry, load, engine)
-                assigned.append(Assignment(id, engine))
+                assigned.append(Assignment(id, engine, load.urgency))
             elif id in self._avoid:
                 aside[id] = self.lanes.remove(id)
+            elif load.urgency > entry.request.urgency:
+                spent.add(entry.request.tenant)
             else:
                 break
         for id, place in aside.items():
@@ -170,13 +176,16 @@ class Dispatcher:
         """Seconds by P50, memory by P90, where there is one."""
         longest = max(request.predicted_output_tokens, request.predicted_p90_tokens)
         kv_tokens = request.prompt_tokens + min(longest, request.max_output_tokens)
-        return Load(request.urgency, kv_tokens, self._service_time(request))
+        seats = self.ledger.num_seats
+        carried = self._shares.carried(request.tenant, request.urgency, seats)
+        return Load(carried, kv_tokens, self._service_time(request))
 
     def _seat(self, entry: Entry, load: Load, engine: str) -> None:
         id = entry.request.id
         self._unqueue(entry)
         self.lanes.serve(id, load.work / entry.weight)
         self.ledger[engine].add(id, load)
+        self._shares.take(entry.request.tenant, load.urgency)
         self.seated[id] = engine
 
     def _unqueue(self, entry: Entry) -> None:
@@ -192,9 +201,8 @@ class Dispatcher:
         full queue: it was let in.
         """
         entry, engine = self._entries[id], self.seated.pop(id)
-        load = self.ledger[engine].loads[id]
-        self.ledger[engine].remove(id)
-        self.lanes.charge(load.urgency, entry.request.tenant, -load.work / entry.weight)
+        load, request = self._unseat(entry, engine), entry.request
+        self.lanes.charge(request.urgency, request.tenant, -load.work / entry.weight)
         self._avoid[id] = self._avoid.get(id, frozenset()) | {engine}
         self._wait(entry)
 
@@ -208,14 +216,19 @@ class Dispatcher:
         if engine is None:
             self._leave(id)
             return
-        request, load = entry.request, self.ledger[engine].loads[id]
-        self.ledger[engine].remove(id)
+        request, load = entry.request, self._unseat(entry, engine)
         used = load.work
         if output_tokens is not None:
             read = request.prompt_tokens if prompt_tokens is None else max(prompt_tokens, 1)
             used = remaining_time(self._cost, read, 0, 0, output_tokens, 0)
-        self.lanes.charge(load.urgency, request.tenant, (used - load.work) / entry.weight)
+        self.lanes.charge(request.urgency, request.tenant, (used - load.work) / entry.weight)
         self._forget(id)
+
+    def _unseat(self, entry: Entry, engine: str) -> Load:
+        load = self.ledger[engine].loads[entry.request.id]
+        self.ledger[engine].remove(entry.request.id)
+        self._shares.give_back(entry.request.tenant, load.urgency)
+        return load
 
     def expire(self, now: float) -> list[int]:
         """Let go of all whose time to wait is over, and say who they are."""
@@ -237,6 +250,7 @@ class Dispatcher:
         if id not in self.lanes:
             return False
         entry = self._entries[id]
+        self._shares.know(entry.request.tenant, urgency, entry.weight)
         self.lanes.remove(id)
         self._unqueue(entry)
         changed = entry._replace(request=replace(entry.request, urgency=urgency), rank=rank)

@@ -9,7 +9,7 @@ Source: start-time fair queueing (Goyal 1996), with predicted seconds of service
 a packet, set right when the answer has ended; VTC (arXiv 2401.00588) counts tokens likewise.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Set
 from typing import NamedTuple
 
 from semsched.core.queue import WaitQueue
@@ -45,9 +45,16 @@ class Lane:
         """The key of its best request, whoever's turn it is."""
         return self._by_rank.key(self._by_rank.best())
 
-    def next(self) -> int:
-        """The best request of the tenant whose turn it is."""
-        return self._of_tenant[self._turns.best()].best()
+    def next(self, but: Set[str]) -> int | None:
+        """The best request of the tenant whose turn it is, these left out; None if no other waits.
+
+        O(tenants) if any is left out.
+        """
+        tenants = [tenant for tenant in self._turns if tenant not in but] if but else None
+        if tenants is None:
+            return self._of_tenant[self._turns.best()].best()
+        first = min(tenants, key=self._turns.key, default=None)
+        return None if first is None else self._of_tenant[first].best()
 
     def worst(self) -> int:
         """The request that would be served last if there were no turns."""
@@ -140,10 +147,13 @@ class Lanes:
         self._lanes[place.urgency].remove(id, place.tenant)
         return place
 
-    def next(self, classes: Iterable[int]) -> int | None:
-        """Who of these classes is served next; None if none of them waits."""
+    def next(self, classes: Iterable[int], but: Set[str] = frozenset()) -> int | None:
+        """Who of these classes is served next, these tenants left out; None if nobody waits."""
         lanes = [self._lanes[urgency] for urgency in classes if self.num_in(urgency)]
-        return min(lanes, key=Lane.best_key).next() if lanes else None
+        if not but:
+            return min(lanes, key=Lane.best_key).next(but) if lanes else None
+        found = (lane.next(but) for lane in sorted(lanes, key=Lane.best_key))
+        return next((id for id in found if id is not None), None)
 
     def serve(self, id: int, share: float) -> None:
         """Take out who is served, and charge the tenant (seconds per weight)."""

@@ -100,6 +100,11 @@ class Ledger:
         """Engines that take requests."""
         return len(self._open)
 
+    @property
+    def num_seats(self) -> int:
+        """Seats of all engines that take requests."""
+        return sum(self._accounts[name].capacity.seats for name in self._open)
+
     def open(self, name: str, capacity: Capacity) -> None:
         """An engine takes requests, within this capacity from now on."""
         if name in self._accounts:

@@ -22,22 +22,24 @@ class TurnedAwayError(Exception):
 class Ticket:
     """A request's place: it waits, then has a seat at a backend, then is over."""
 
-    __slots__ = ("_called", "backend", "deadline", "id")
+    __slots__ = ("_called", "backend", "carried", "deadline", "id")
 
     def __init__(self, request: Request) -> None:
         self.id = request.id
         self.deadline = request.deadline
         self.backend = ""
         """Where it was sent last."""
+        self.carried = 0
+        """As which class the backend is to carry it."""
         self._called: asyncio.Future[str] = asyncio.get_running_loop().create_future()
 
     async def called(self) -> str:
         """Wait until it has a seat; says at which backend. Raises TurnedAwayError."""
         return await self._called
 
-    def call(self, backend: str) -> None:
+    def call(self, backend: str, carried: int) -> None:
         """It has a seat."""
-        self.backend = backend
+        self.backend, self.carried = backend, carried
         if not self._called.done():
             self._called.set_result(backend)
 
@@ -135,8 +137,8 @@ class Desk:
     def _assign(self) -> None:
         if not self.dispatcher.lanes:
             return
-        for id, backend in self._journal.do(Dispatcher.assign):
-            self._tickets[id].call(backend)
+        for id, backend, carried in self._journal.do(Dispatcher.assign):
+            self._tickets[id].call(backend, carried)
 
     def _watch_expiry(self) -> None:
         at = self.dispatcher.next_expiry()

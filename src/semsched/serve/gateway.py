@@ -188,10 +188,10 @@ class Exchange:
     async def _serve(self) -> Ending:
         service = self._service
         service.retries.pay()
-        self._ticket = service.desk.offer(self._visit.entry)
+        ticket = self._ticket = service.desk.offer(self._visit.entry)
         while True:
-            backend = service.fleet[await self._ticket.called()]
-            answer = await self._ask(backend)
+            backend = service.fleet[await ticket.called()]
+            answer = await self._ask(backend, ticket.carried)
             if answer is not None:
                 self._arrival.content = b""  # nobody will be sent it again
                 try:
@@ -199,15 +199,16 @@ class Exchange:
                 finally:
                     answer.close()
             service.records.retry(self._visit)
-            service.desk.retry(self._ticket)
+            service.desk.retry(ticket)
 
-    async def _ask(self, backend: Backend) -> Answer | None:
+    async def _ask(self, backend: Backend, carried: int) -> Answer | None:
         """The backend's answer; None if it failed and another attempt is due."""
         visit = self._visit
         visit.backend, visit.started_at = backend.name, self._service.now()
         visit.num_attempts += 1
         try:
-            answer = await backend.ask(self._path, self._content(backend), self._upstream_headers())
+            content = self._content(backend, carried)
+            answer = await backend.ask(self._path, content, self._upstream_headers())
         except UpstreamError as error:
             backend.note_failure(is_gone=error.kind == "connect")
             if self._may_retry():
@@ -226,10 +227,10 @@ class Exchange:
     def _may_retry(self) -> bool:
         return self._service.retries.take(self._visit.num_attempts)
 
-    def _content(self, backend: Backend) -> bytes:
+    def _content(self, backend: Backend, carried: int) -> bytes:
         request = self._visit.entry.request
         lengths = request.predicted_output_tokens, request.predicted_p90_tokens
-        hint = Hint(request.urgency, *lengths)
+        hint = Hint(carried, *lengths)
         return backend.adapter(self._arrival.content, hint)
 
     def _upstream_headers(self) -> list[Header]:
