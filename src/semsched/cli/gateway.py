@@ -1,5 +1,6 @@
 """`semsched serve`: the gateway on the command line."""
 
+import gc
 import socket
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -47,6 +48,7 @@ def serve(given: Given) -> None:
         limits = server_limits(config)
         server = server_of(app_of(gateway), limits, config.server.grace_time, on_stop=gateway.stop)
         greet(listener, config)
+        gc.freeze()  # what is loaded stays: to look through it again would halt everybody
         server.run(sockets=[listener])
 
 

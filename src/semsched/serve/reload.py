@@ -57,12 +57,15 @@ def classifier_of(config: GatewayConfig) -> UrgencyClassifier:
 
 def admission_of(config: GatewayConfig, lengths: LengthPredictor) -> Admission:
     """How requests are read. Raises InputError if it needs what is not there."""
+    classifier = classifier_of(config)
+    classifier.classify("")  # the first request shall find everything loaded
+    lengths.believe("", 1)
     return Admission(
         policy_of(config),
         config.queue.policy,
         config.urgency.rules,
         config.queue.max_wait,
-        classifier_of(config),
+        classifier,
         Judge(config.urgency.judge) if config.urgency.judge else None,
         lengths,
     )
