@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import socket
+import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -20,6 +22,10 @@ LOOPS: dict[str, Callable[[], asyncio.AbstractEventLoop]] = {
 }
 
 
+MUCH = b"x" * 16_000_000
+"""More than sockets hold."""
+
+
 class App:
     """Answers with what it was sent."""
 
@@ -29,7 +35,9 @@ class App:
         self.headers: list[list[Header]] = []
         self.num_gone = 0
         self.go_on = asyncio.Event()
-        """/wait answers when it is set."""
+        """/wait, /watch and /drop go on when it is set."""
+        self.connections: set[Any] = set()
+        """Those that the server has."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -42,14 +50,37 @@ class App:
         self.headers.append(scope["headers"])
         client = Client(scope, receive, send)
         try:
-            body = await client.body(self.limits)
-            if scope["path"] == "/wait":
-                await self.go_on.wait()
-            await client.answer(200, body)
+            await self._answer(client, scope["path"], await client.body(self.limits))
         except ApiError as error:
             await client.answer(error.status, error.body, error.headers)
         except GoneError:
             self.num_gone += 1
+
+    async def _answer(self, client: Client, path: str, body: bytes) -> None:
+        match path:
+            case "/wait":
+                await self.go_on.wait()
+            case "/watch":
+                async with client.watched():
+                    await self.go_on.wait()
+            case "/flood":
+                await client.start(200, [])
+                async with client.watched():
+                    while True:
+                        await client.write(MUCH, more=True)
+            case "/drop":
+                await self.go_on.wait()
+                await client.hang_up(reset=True)
+                return
+            case "/much":
+                body = MUCH
+        await client.answer(200, body)
+
+    async def until(self, holds: Callable[[], object], within: float = 5.0) -> None:
+        """Return when it holds; fail if it does not within so many seconds."""
+        async with asyncio.timeout(within):
+            while not holds():
+                await asyncio.sleep(0.005)
 
 
 class Peer:
@@ -92,6 +123,11 @@ class Peer:
     def close(self) -> None:
         self._writer.close()
 
+    def reset(self) -> None:
+        connection: socket.socket = self._writer.get_extra_info("socket")
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self._writer.transport.abort()
+
 
 Connect = Callable[[], Awaitable[Peer]]
 
@@ -107,7 +143,8 @@ async def serving(app: App) -> AsyncIterator[Connect]:
             peers.append(Peer(*await asyncio.open_connection("127.0.0.1", port)))
             return peers[-1]
 
-        async with running(app, listener, app.limits, grace_time=1):
+        async with running(app, listener, app.limits, grace_time=1) as server:
+            app.connections = server.server_state.connections
             try:
                 yield connect
             finally:

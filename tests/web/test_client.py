@@ -1,5 +1,4 @@
 import asyncio
-import socket
 from typing import Any
 
 import pytest
@@ -89,25 +88,34 @@ def test_a_pause_ends_by_itself() -> None:
     asyncio.run(Client({}, Wire().receive, Wire().send).pause(0.001))
 
 
-def test_who_stops_reading_is_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("part", ["head", "body"])
+def test_who_stops_reading_is_let_go(monkeypatch: pytest.MonkeyPatch, part: str) -> None:
     monkeypatch.setattr("semsched.web.client.STALL_TIME", 0.01)
-    aborted = []
-
-    class Transport:
-        def abort(self) -> None:
-            aborted.append(True)
-
-        def get_extra_info(self, _: str) -> socket.socket:
-            return there
+    hung_up: list[bool] = []
 
     async def never(_: Message) -> None:
         await asyncio.Event().wait()
 
     async def play() -> None:
-        client = Client({"state": {"transport": Transport()}}, Wire().receive, never)
+        scope = {"state": {"hang_up": hung_up.append}}
+        client = Client(scope, Wire().receive, never)
         with pytest.raises(GoneError):
-            await client.write(b"much", more=True)
+            await (client.start(200, []) if part == "head" else client.write(b"x", more=True))
 
-    with socket.socket() as there:
-        asyncio.run(play())
-    assert aborted
+    asyncio.run(play())
+    assert hung_up == [True]
+
+
+def test_to_hang_up_is_not_to_wait() -> None:
+    async def never() -> Message:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    async def play() -> None:
+        client = Client({"state": {"hang_up": lambda _: None}}, never, Wire().send)
+        async with asyncio.timeout(1):
+            await client.hang_up(reset=False)
+            with pytest.raises(GoneError):
+                await client.pause(60)
+
+    asyncio.run(play())

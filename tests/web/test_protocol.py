@@ -1,4 +1,5 @@
 import asyncio
+import logging
 from time import monotonic
 
 import pytest
@@ -10,6 +11,8 @@ from tests.web.peers import LOOPS, App, Connect, Peer, serve
 pytestmark = pytest.mark.parametrize("loop", LOOPS)
 
 ASK = b"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 2\r\n\r\nhi"
+WATCH = ASK.replace(b" / ", b" /watch ")
+LONG = b"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 100000\r\n\r\n" + b"x" * 100_000
 BIG = b"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 9000000\r\n\r\n"
 
 
@@ -134,6 +137,18 @@ def test_nor_is_who_sent_the_next_ones_meanwhile(loop: str) -> None:
         assert (await peer.answer())[::2] == (200, b"hi")
 
     serve(loop, Limits(head_time=0.15), scene)
+
+
+def test_many_in_one_breath_are_answered_in_their_order(loop: str) -> None:
+    async def scene(_: App, connect: Connect) -> None:
+        peer = await connect()
+        saying = asyncio.create_task(peer.say((ASK + LONG) * 10))
+        for _unused in range(10):
+            assert (await peer.answer())[::2] == (200, b"hi")
+            assert (await peer.answer())[::2] == (200, b"x" * 100_000)
+        await saying
+
+    serve(loop, Limits(), scene)
 
 
 @pytest.mark.parametrize("pieces", [1, 40])
@@ -261,3 +276,80 @@ def test_who_finishes_sending_what_is_too_large_may_ask_again(loop: str) -> None
         assert (await peer.answer())[::2] == (200, b"hi")
 
     serve(loop, Limits(max_body_bytes=1000), scene)
+
+
+# --- who leaves ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("is_rude", [False, True], ids=["close", "reset"])
+@pytest.mark.parametrize(
+    ("at_once", "later"),
+    [(WATCH, ASK), (WATCH, LONG), (WATCH + ASK, b""), (WATCH + ASK, ASK * 3)],
+    ids=["next", "long", "both", "many"],
+)
+def test_who_has_sent_the_next_and_leaves_is_missed_at_once(
+    loop: str, at_once: bytes, later: bytes, is_rude: bool
+) -> None:
+    async def scene(app: App, connect: Connect) -> None:
+        peer = await connect()
+        await peer.say(at_once)
+        await app.until(lambda: app.paths)
+        if later:
+            await peer.say(later)
+        await asyncio.sleep(0.05)
+        peer.reset() if is_rude else peer.close()
+        await app.until(lambda: app.num_gone, within=0.25)
+        await app.until(lambda: not app.connections)
+        assert app.paths == ["/watch"]
+
+    serve(loop, Limits(), scene)
+
+
+@pytest.mark.parametrize("later", [b"", ASK, b"\x00\x00"], ids=["", "next", "nonsense"])
+def test_who_stops_reading_is_let_go_whatever_he_sends(
+    loop: str, later: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("semsched.web.client.STALL_TIME", 0.2)
+
+    async def scene(app: App, connect: Connect) -> None:
+        peer = await connect()
+        await peer.say(ASK.replace(b" / ", b" /flood "))
+        await app.until(lambda: app.paths)
+        if later:
+            await peer.say(later)
+        await app.until(lambda: app.num_gone, within=2)
+        await app.until(lambda: not app.connections, within=0.25)
+        assert app.paths == ["/flood"]
+
+    serve(loop, Limits(), scene)
+
+
+def test_nor_does_the_head_of_an_answer_wait_for_him(
+    loop: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("semsched.web.client.STALL_TIME", 0.2)
+
+    async def scene(app: App, connect: Connect) -> None:
+        peer = await connect()
+        await peer.say(ASK.replace(b" / ", b" /much ") + ASK)
+        await app.until(lambda: app.num_gone, within=2)
+        await app.until(lambda: not app.connections, within=0.25)
+        assert app.paths == ["/much", "/"]
+
+    serve(loop, Limits(), scene)
+
+
+def test_one_who_has_left_may_be_hung_up_on(loop: str, caplog: pytest.LogCaptureFixture) -> None:
+    async def scene(app: App, connect: Connect) -> None:
+        peer = await connect()
+        await peer.say(ASK.replace(b" / ", b" /drop "))
+        await app.until(lambda: app.paths)
+        peer.close()
+        await app.until(lambda: not app.connections)
+        await asyncio.sleep(0.02)  # the socket is closed after that
+        app.go_on.set()
+        await asyncio.sleep(0.02)
+
+    with caplog.at_level(logging.WARNING):
+        serve(loop, Limits(), scene)
+    assert not caplog.records

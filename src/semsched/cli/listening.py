@@ -1,7 +1,6 @@
 """How a command that serves begins: it listens, and says what to type."""
 
 import json
-import os
 import shlex
 import socket
 from collections.abc import Sequence
@@ -16,7 +15,8 @@ def listening(host: str, port: int) -> socket.socket:
     try:
         return listen(host, port)
     except OSError as error:
-        why = os.strerror(error.errno) if error.errno else str(error)
+        # not os.strerror: names that are not found have numbers of their own
+        why, *_ = (error.strerror or str(error)).split(" (while attempting to bind")
         raise Failure(f"cannot listen on {host}:{port}: {why}") from error
 
 

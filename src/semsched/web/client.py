@@ -1,12 +1,10 @@
 """Client: the other end of an HTTP connection, as one request meets it."""
 
 import asyncio
-import socket
-import struct
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from semsched.web.failure import ApiError, Header
 from semsched.web.limits import Limits
@@ -15,9 +13,6 @@ JSON: Header = (b"content-type", b"application/json")
 
 STALL_TIME = 60.0
 """Seconds in which a client must take what is sent to it."""
-
-_NO_LINGER = struct.pack("ii", 1, 0)
-"""Makes a close a reset: nothing that is still under way is delivered."""
 
 
 class GoneError(Exception):
@@ -66,29 +61,31 @@ class Client:
 
     # --- answers -------------------------------------------------------------------------
 
+    # All raise GoneError for a client that has stopped reading: it holds up an engine.
+
     async def start(self, status: int, headers: Sequence[Header]) -> None:
         """Send the head of the answer."""
         self.has_started = True
-        await self._send({"type": "http.response.start", "status": status, "headers": headers})
+        await self._out({"type": "http.response.start", "status": status, "headers": headers})
 
     async def write(self, data: bytes, more: bool) -> None:
-        """Send a part of the body; the last one ends the answer.
-
-        Raises GoneError for a client that has stopped reading: it holds up an engine.
-        """
+        """Send a part of the body; the last one ends the answer."""
         self._answered = not more
-        try:
-            async with asyncio.timeout(STALL_TIME):
-                await self._send({"type": "http.response.body", "body": data, "more_body": more})
-        except TimeoutError:
-            await self.hang_up(reset=True)
-            raise GoneError from None
+        await self._out({"type": "http.response.body", "body": data, "more_body": more})
 
     async def answer(self, status: int, body: bytes, headers: Sequence[Header] = ()) -> None:
         """Send a whole answer, JSON."""
         length = (b"content-length", str(len(body)).encode())
         await self.start(status, [JSON, length, *headers])
         await self.write(body, more=False)
+
+    async def _out(self, message: Message) -> None:
+        try:
+            async with asyncio.timeout(STALL_TIME):
+                await self._send(message)
+        except TimeoutError:
+            await self.hang_up(reset=True)
+            raise GoneError from None
 
     # --- the end -------------------------------------------------------------------------
 
@@ -132,12 +129,7 @@ class Client:
 
         Needs semsched.web.protocol; raises LookupError under another.
         """
+        hang_up: Callable[[bool], None] = self._scope["state"]["hang_up"]
         self._answered = True  # the client does not leave: it is left
-        transport: asyncio.Transport = self._scope["state"]["transport"]
-        if reset:
-            connection: socket.socket = transport.get_extra_info("socket")
-            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
-            transport.abort()
-        else:
-            transport.close()
-        await self.leave()
+        self._gone.set()
+        hang_up(reset)

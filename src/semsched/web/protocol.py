@@ -1,13 +1,23 @@
 """HTTP on one connection: uvicorn's, bounded, and with requests that know their connection."""
 
 import asyncio
+import socket
+import struct
+from collections import deque
 from typing import Any
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
+from semsched.web.departure import has_left
 from semsched.web.failure import ApiError
 from semsched.web.farewell import LINGER, Farewell
 from semsched.web.limits import Limits
+
+LOOK_EVERY = 0.1
+"""Seconds between two looks whether a client has left while nothing is read from it."""
+
+_NO_LINGER = struct.pack("ii", 1, 0)
+"""Makes a close a reset: nothing that is still under way is delivered."""
 
 
 class Protocol(HttpToolsProtocol):
@@ -21,6 +31,10 @@ class Protocol(HttpToolsProtocol):
         """Of an unfinished head, but for the piece with which it began."""
         self._wrong = ApiError(400, "invalid_http", "this is not HTTP")
         self._alarm: asyncio.TimerHandle | None = None
+        self._lookout: asyncio.TimerHandle | None = None
+        self._unanswered: deque[RequestResponseCycle] = deque()
+        """Requests in their order, of which the first is being answered."""
+        self._is_lost = False
 
     # --- the connection ------------------------------------------------------------------
 
@@ -44,10 +58,15 @@ class Protocol(HttpToolsProtocol):
         super().data_received(data)
         if self._in_head and self._alarm is None:
             self._set_alarm(self._limits.head_time)
+        if self._lookout is None and self.flow.read_paused:
+            self._look()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """It is over."""
+        self._is_lost = True
         self._stop_alarm()
+        self._stop_lookout()
+        self._disconnect()
         super().connection_lost(exc)
 
     # --- a request -----------------------------------------------------------------------
@@ -55,7 +74,7 @@ class Protocol(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         """The first byte of a request."""
         super().on_message_begin()
-        self.scope["state"]["transport"] = self.transport
+        self.scope["state"]["hang_up"] = self.hang_up
         self._in_head, self._head_bytes = True, 0
 
     def on_header(self, name: bytes, value: bytes) -> None:
@@ -72,6 +91,7 @@ class Protocol(HttpToolsProtocol):
             self._wrong = self._too_large()
             raise self._wrong  # makes the parser fail
         super().on_headers_complete()
+        self._unanswered.append(self.cycle)
 
     def on_message_complete(self) -> None:
         """The body is whole."""
@@ -80,6 +100,7 @@ class Protocol(HttpToolsProtocol):
 
     def on_response_complete(self) -> None:
         """The answer is out; whoever is still sending the question should stop."""
+        self._unanswered.popleft()
         super().on_response_complete()
         if self.cycle.response_complete and self.cycle.more_body:
             self._set_alarm(LINGER)
@@ -89,6 +110,35 @@ class Protocol(HttpToolsProtocol):
         self._let_go(self._wrong, already=True)
 
     # --- the end -------------------------------------------------------------------------
+
+    def hang_up(self, reset: bool) -> None:
+        """Close the connection as it is: reset, or after what was sent is delivered.
+
+        For all who are concerned the client has left.
+        """
+        if not reset:
+            self.transport.close()
+        elif not self._is_lost:  # else the number of its socket may be another's by now
+            connection: socket.socket = self.transport.get_extra_info("socket")
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
+            self.transport.abort()
+        self._disconnect()
+
+    def _disconnect(self) -> None:
+        """Tell those who answer. uvicorn tells the newest, which may not have begun."""
+        for cycle in self._unanswered:
+            cycle.disconnected = True
+            cycle.message_event.set()
+
+    def _look(self) -> None:
+        """Nothing is read from who has sent the next requests already, so nobody would notice."""
+        self._lookout = None
+        if not self.flow.read_paused:
+            return
+        if has_left(self.transport.get_extra_info("socket")):
+            self.transport.close()
+        else:
+            self._lookout = self.loop.call_later(LOOK_EVERY, self._look)
 
     @property
     def _is_answering(self) -> bool:
@@ -115,6 +165,11 @@ class Protocol(HttpToolsProtocol):
         if self._alarm is not None:
             self._alarm.cancel()
             self._alarm = None
+
+    def _stop_lookout(self) -> None:
+        if self._lookout is not None:
+            self._lookout.cancel()
+            self._lookout = None
 
     def _late(self) -> None:
         if self._is_answering:  # what it is owed comes before what it owes

@@ -12,6 +12,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from semsched.web.limits import Limits
+from semsched.web.orderly import Orderly
 from semsched.web.protocol import Protocol
 
 
@@ -36,7 +37,7 @@ class Server(uvicorn.Server):
         """A signal came. uvicorn would raise it again at the end: a stop in order looks like a
         death to whoever watches the process."""
         self._on_stop()
-        self.force_exit = self.should_exit and sig == signal.SIGINT
+        self.force_exit |= self.should_exit and sig == signal.SIGINT
         self.should_exit = True
 
 
@@ -78,7 +79,7 @@ class _Deaf(uvicorn.Server):
 
 def _config(app: ASGIApp, limits: Limits, grace_time: int) -> uvicorn.Config:
     return uvicorn.Config(
-        app,
+        Orderly(app),
         http=partial(Protocol, limits=limits),  # type: ignore[arg-type]
         ws="none",
         lifespan="on",
