@@ -417,3 +417,20 @@ def test_a_task_that_dies_unheard_does_not_quote_its_prompt(capsys: Capture) -> 
     assert told["message"] == "Task exception was never retrieved"
     assert told["error"] == "ValueError"
     assert "chest" not in json.dumps(told)
+
+
+def test_what_a_library_adds_to_all_records_is_not_told(capsys: pytest.CaptureFixture[str]) -> None:
+    make = logging.getLogRecordFactory()
+
+    def marked(*args: Any, **more: Any) -> logging.LogRecord:
+        record = make(*args, **more)
+        record._library = 1
+        return record
+
+    logging.setLogRecordFactory(marked)
+    try:
+        configure("info", prompt_text=False)
+        logging.getLogger("semsched.test").info("hello")
+    finally:
+        logging.setLogRecordFactory(make)
+    assert "_library" not in capsys.readouterr().err

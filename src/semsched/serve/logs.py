@@ -174,8 +174,13 @@ class JsonLines(logging.Formatter):
             "logger": record.name,
             "message": _cut(self._message(record)),
         }
-        given = {name: item for name, item in record.__dict__.items() if name not in _STANDARD}
-        fields |= self._shown({name: given[name] for name in given if name not in fields})
+        fields |= self._shown(
+            {
+                name: item
+                for name, item in record.__dict__.items()  # what libraries add is private
+                if name not in _STANDARD and name not in fields and not name.startswith("_")
+            }
+        )
         if record.exc_info and record.exc_info[1]:
             fields["error"] = _cut(self._error(record.exc_info[1]))
             fields["trace"] = list(self._trace(record.exc_info[1]))

@@ -1,0 +1,1 @@
+"""How good and how fast the gateway is: real processes, real sockets, loopback only."""
