@@ -7,7 +7,9 @@ a fourth sends as much again. Its requests are the same in every run, only what 
 - greedy: class 0 for everything, with a key as keys are unless told: its ceiling is class 2;
 - trusted: class 0 for everything, with a key that may claim it.
 
-The figures are 99th percentiles of TTFT of the others' class 0, as ratios to the honest run.
+The figures are 99th percentiles of TTFT of the others' class 0, as ratios to the honest runs, of
+which there are two, the first and the last: how far they are apart is what the machine's other
+work does to such a figure, and a ratio within that says nothing.
 """
 
 from collections.abc import AsyncIterator
@@ -35,16 +37,22 @@ CLAIMS: dict[str, tuple[int, int | None]] = {
 }
 """The fourth's ceiling, and the class that it claims (None: that of the text)."""
 
+AGAIN = "honest again"
+
 
 async def greedy(lab: Lab) -> AsyncIterator[Figure]:
     """Ratios of the others' TTFT."""
-    p99 = {}
-    for name in CLAIMS:
-        times = await _run(lab, name, 120.0 if lab.full else 45.0)
-        spread(f"{name}: TTFT of the others' class 0", times)
-        p99[name] = quantile(times, 0.99)
-    yield Figure("greedy_tenant_ttft_ratio", p99["greedy"] / p99["honest"], "ratio", "<= 1.20")
-    yield Figure("trusted_tenant_ttft_ratio", p99["trusted"] / p99["honest"], "ratio")
+    seconds = 120.0 if lab.full else 45.0
+    times = {}
+    for name in (*CLAIMS, AGAIN):
+        times[name] = await _run(lab, name.removesuffix(" again"), seconds)
+        spread(f"{name}: TTFT of the others' class 0", times[name])
+    p99 = {name: quantile(found, 0.99) for name, found in times.items()}
+    honest = quantile(times["honest"] + times[AGAIN], 0.99)
+    yield Figure("greedy_tenant_ttft_ratio", p99["greedy"] / honest, "ratio", "<= 1.20")
+    yield Figure("trusted_tenant_ttft_ratio", p99["trusted"] / honest, "ratio")
+    apart = max(p99["honest"], p99[AGAIN]) / min(p99["honest"], p99[AGAIN])
+    yield Figure("honest_tenant_ttft_ratio", apart, "ratio")
 
 
 async def _run(lab: Lab, name: str, seconds: float) -> list[float]:
