@@ -19,7 +19,7 @@ demo: setup
 	$(PY) -m semsched compare --trace clinic
 
 test: setup
-	$(PY) -m pytest
+	$(PY) -m pytest --numprocesses 2
 
 lint: setup
 	$(PY) -m ruff check $(CODE)
