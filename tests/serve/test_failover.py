@@ -130,6 +130,17 @@ def test_a_stream_that_breaks_ends_with_an_error_and_not_as_if_done(fault: Fault
     play(scene, Faulty(fault), Faulty())
 
 
+def test_a_stream_in_which_the_engine_itself_gives_up_has_failed() -> None:
+    gives_up = b'data: {"error":{"message":"out of memory","code":500}}\n\n' + DONE
+
+    async def scene(fleet: Fleet) -> None:
+        status, said, is_whole = await read_stream(fleet.live.http)
+        assert (status, is_whole, said) == (200, True, event("a") + gives_up)
+        assert fleet.live.counts() == {"finished": 0, "refused": 0, "cancelled": 0, "failed": 1}
+
+    play(scene, Faulty(says(STREAM + chunk(event("a")), chunk(gives_up) + END)))
+
+
 def test_openais_client_raises_when_a_stream_breaks() -> None:
     async def scene(fleet: Fleet) -> None:
         stream = await fleet.live.openai.chat.completions.create(

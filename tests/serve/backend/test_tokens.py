@@ -138,6 +138,32 @@ def test_it_can_be_asked_on_the_way() -> None:
     assert seen == [(tokens, False) for tokens in (0, 1, 2, 3, 4, 5, 5)]
 
 
+ERROR = {"message": "out of memory", "type": "InternalServerError", "code": 500}
+FAILED = {
+    "vllm": stream([*CHAT[:4], {"error": ERROR}]),
+    "older-vllm": stream([*CHAT[:4], {"object": "error"} | ERROR], json.dumps),
+    "without-done": stream([*CHAT[:4], {"error": ERROR}], done=False),
+    "response-failed": responses(["a"], "failed"),
+}
+
+
+@pytest.mark.parametrize("name", FAILED)
+def test_an_engine_that_gives_up_in_a_stream_is_heard(name: str) -> None:
+    count = TokenCount()
+    count.feed(FAILED[name])
+    assert count.saw_failure
+
+
+@pytest.mark.parametrize("name", ANSWERS)
+def test_what_only_speaks_of_errors_is_no_failure(name: str) -> None:
+    count = TokenCount()
+    count.feed(ANSWERS[name][0])
+    assert not count.saw_failure
+    count.feed(stream(chat_events(['\ndata: {"error": {"message": "no"}}'], "stop")))
+    count.feed(stream([e | {"error": None} for e in CHAT]))
+    assert not count.saw_failure
+
+
 # --- long answers --------------------------------------------------------------------------------
 
 

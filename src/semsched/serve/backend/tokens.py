@@ -18,6 +18,8 @@ _EVENT = b"\ndata:"
 _COMPLETED = b'"response.completed"'
 _BROKEN = re.compile(rb'"type"\s*:\s*"(?:response\.failed|response\.cancelled|error)"')
 """How an engine itself ends a response that it does not complete."""
+_ERROR = re.compile(rb'\ndata:[ ]?\{\s*"(?:error"\s*:\s*\{|object"\s*:\s*"error")')
+"""An event that is an error. vLLM says [DONE] after one all the same."""
 _INCOMPLETE = b'"response.incomplete"'
 _OVERLAP = len(_INCOMPLETE) - 1
 """Bytes of the last part that are looked at again, in case something began in them."""
@@ -100,8 +102,11 @@ class TokenCount:
 
     @property
     def saw_failure(self) -> bool:
-        """Whether the engine says itself that it did not complete a response."""
-        return not self.saw_done and _BROKEN.search(self._last()) is not None
+        """Whether the engine says itself that it did not complete a stream."""
+        last = self._last()
+        return _ERROR.search(last) is not None or (
+            not self.saw_done and _BROKEN.search(last) is not None
+        )
 
     @property
     def finish_reason_length(self) -> bool:
