@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from semsched.predict.urgency import evidence as evidence_module
 from semsched.predict.urgency.classifier import UrgencyClassifier
 from semsched.predict.urgency.evidence import (
     LEAST_WEIGHT,
@@ -108,7 +109,10 @@ def test_a_weight_is_above_0_for_the_class_and_below_it_against_it() -> None:
 
 
 @pytest.mark.parametrize("urgency", range(5))
-def test_a_weight_is_what_the_feature_adds_to_the_log_odds(urgency: int) -> None:
+def test_a_weight_is_what_the_feature_adds_to_the_log_odds(
+    urgency: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(evidence_module, "LEAST_WEIGHT", 0.0)
     rng = np.random.default_rng(urgency)
     bias = {output: float(rng.normal()) for output in range(len(OUTPUTS))}
     tiny = {output: float(rng.normal()) * 1e-3 for output in range(len(OUTPUTS))}

@@ -288,8 +288,9 @@ def test_any_text_has_features_within_bounds(text: str) -> None:
 
 
 PHRASES = sorted(
-    {" ".join(stems) for found in lexicon().phrases.values() for stems, _ in found}
-    | set(lexicon().words)
+    entry.phrase
+    for start in lexicon().values()
+    for entry in (*start.alone, *(entry for found in start.longer.values() for _, entry in found))
 )
 
 

@@ -13,6 +13,7 @@ from semsched.predict.urgency.lexicon import (
     SENTENCE_ENDS,
     SMALL,
     Entry,
+    find,
     lexicon,
     scopes,
 )
@@ -27,7 +28,7 @@ def found(text: str, kind: str = "group") -> list[tuple[str, str]]:
     words = read_words(text)
     return [
         (entry.name, " ".join(words.raw[begin:end]))
-        for entry, begin, end in lexicon().find(words.stems)
+        for entry, begin, end in find(words.stems)
         if entry.kind == kind
     ]
 
@@ -35,7 +36,7 @@ def found(text: str, kind: str = "group") -> list[tuple[str, str]]:
 def flagged(text: str) -> dict[str, int]:
     """The flags of the words of `text` that have any."""
     words = read_words(text)
-    flags = scopes(words.stems, lexicon().find(words.stems))
+    flags = scopes(words.stems, find(words.stems))
     assert len(flags) == len(words.stems)
     return {word: flag for word, flag in zip(words.raw, flags, strict=True) if flag}
 
@@ -69,7 +70,7 @@ def test_every_phrase_finds_itself_from_its_first_word_to_its_last() -> None:
         key = " ".join(stems[at] for at in large)
         ends = {
             (match.begin, match.end)
-            for match in lexicon().find(stems)
+            for match in find(stems)
             if (match.entry.kind, match.entry.phrase) == (kind, key)
         }
         assert ends == {(large[0], large[-1] + 1)}, phrase
@@ -127,7 +128,7 @@ def test_case_and_apostrophes_do_not_matter() -> None:
 
 
 def test_an_entry_says_whose_it_is() -> None:
-    [match] = lexicon().find(["chest", "pain"])
+    [match] = find(["chest", "pain"])
     assert match.entry == Entry("group", "heart, brain", "chest pain", urgency=1)
 
 
@@ -141,7 +142,7 @@ STEMS = [
 
 @given(st.lists(st.sampled_from(STEMS), max_size=60))
 def test_whatever_stands_together_matches_are_inside_and_in_order(stems: list[str]) -> None:
-    matches = lexicon().find(stems)
+    matches = find(stems)
     begins = [match.begin for match in matches]
     assert begins == sorted(begins)
     for entry, begin, end in matches:
@@ -249,17 +250,17 @@ def test_a_sentence_reaches_no_further_than_forty_words() -> None:
 
 def test_a_time_of_day_is_no_year() -> None:
     stems = read_words("arrived 1930, chest pain").stems
-    assert not any(scopes(stems, lexicon().find(stems)))
+    assert not any(scopes(stems, find(stems)))
 
 
 def test_a_possessive_opens_no_quotation() -> None:
     stems = read_words("my parents' house is on fire and the neighbours' kids are inside").stems
-    assert not any(scopes(stems, lexicon().find(stems)))
+    assert not any(scopes(stems, find(stems)))
 
 
 def test_what_was_written_as_several_words_is_no_single_one_of_the_worst_class() -> None:
     """Small words fall away: "took all" would find every "took"."""
-    worst = {stem for stem, found in lexicon().words.items() if any(e.urgency == 0 for e in found)}
+    worst = {stem for stem, start in lexicon().items() if any(e.urgency == 0 for e in start.alone)}
     common = {"took", "swallow", "shot", "end", "sink", "sever", "attack", "limp", "breath"}
     assert not worst & common
 

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from semsched.predict.urgency import words
-from semsched.predict.urgency.words import MAX_HEAD, MAX_TAIL, MAX_WORDS, read_words, stem
+from semsched.predict.urgency.words import MAX_HEAD, MAX_TAIL, MAX_WORDS, Memo, read_words, stem
 
 TEN_MB = 10_000_000
 
@@ -173,14 +173,26 @@ def test_the_patterns_backtrack_nowhere_even_without_the_caps(
     assert took < 1, f"{took:.3f} s"
 
 
-def test_stems_that_are_remembered_stay_few_and_short(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(words, "_STEMS", {})
-    monkeypatch.setattr(words, "_MAX_STEMS", 8)
+def test_words_that_are_remembered_stay_few_and_short(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Memo, "MAX_WORDS", 8)
+    stems = Memo(stem)
     for i in range(50):
         long = chr(ord("a") + i % 26) * (100 + i)
-        assert read_words(f"{long} breathing").stems == [stem(long), "breath"]
-        assert len(words._STEMS) <= 8
-        assert max(map(len, words._STEMS)) <= 40
+        assert (stems[long], stems[f"breathing{i}"]) == (stem(long), f"breathing{i}")
+        assert len(stems) <= 8
+        assert max(map(len, stems)) <= 40
+
+
+def test_what_is_remembered_is_not_asked_again() -> None:
+    asked: list[str] = []
+
+    def length(word: str) -> int:
+        asked.append(word)
+        return len(word)
+
+    lengths = Memo(length)
+    assert [lengths[word] for word in ("pain", "pain", "chest", "pain")] == [4, 4, 5, 4]
+    assert asked == ["pain", "chest"]
 
 
 def test_scripts_with_combining_marks_keep_their_words() -> None:
@@ -188,9 +200,3 @@ def test_scripts_with_combining_marks_keep_their_words() -> None:
         "\u092e\u0947\u0930\u0947",
         "\u092a\u093f\u0924\u093e",
     ]
-
-
-def test_nobody_pays_for_a_full_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(words, "_STEMS", {str(i): "x" for i in range(words._MAX_STEMS)})
-    assert read_words("breathing").stems == ["breath"]
-    assert len(words._STEMS) == words._MAX_STEMS

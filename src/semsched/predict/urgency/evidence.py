@@ -1,6 +1,5 @@
 """Which words a class rests on, and how much each weighs."""
 
-from collections.abc import Iterator
 from typing import NamedTuple
 
 from semsched.predict.urgency.features import WHOLE, Place, Reading
@@ -13,7 +12,7 @@ MAX_EVIDENCE = 8
 """Pieces of evidence that are shown."""
 
 LEAST_WEIGHT = 0.05
-"""Nats below which a piece of evidence is not worth showing."""
+"""Nats below which a piece of evidence is not worth naming."""
 
 
 class Weighed(NamedTuple):
@@ -25,7 +24,8 @@ class Weighed(NamedTuple):
 
 
 def weigh(model: LinearModel, reading: Reading, score: Score, urgency: int) -> list[Weighed]:
-    """What speaks for `urgency` (above 0) or against it (below), the weightiest first.
+    """What speaks for `urgency` (above 0) or against it (below), the weightiest first, down to
+    LEAST_WEIGHT.
 
     The weight of a feature is what it adds to the log odds of the likeliest output of that class
     against all others, to the first order.
@@ -33,20 +33,21 @@ def weigh(model: LinearModel, reading: Reading, score: Score, urgency: int) -> l
     chances = softmax(score.outputs)
     best = max((i for i, of in enumerate(OUTPUTS) if of == urgency), key=lambda i: chances[i])
     chances[best] = 0.0
-    parts = model.weights[score.rows] * score.values[:, None]
-    against = parts @ (chances / max(chances.sum(), 1e-12))
-    weights = dict(zip(score.rows.tolist(), (parts[:, best] - against).tolist(), strict=True))
+    direction = -chances / max(chances.sum(), 1e-12)
+    direction[best] = 1.0
+    weights = score.values * (model.weights[score.rows] @ direction)
     found = [
-        Weighed(name.removeprefix(FACT), place, weights[model.index[name]])
-        for name, place in _placed(reading)
-        if name in model.index
+        Weighed(name, place, weight)
+        for (name, place), weight in zip(_known(model, reading), weights.tolist(), strict=False)
+        if abs(weight) >= LEAST_WEIGHT
     ]
     return sorted(found, key=lambda item: -abs(item.weight))
 
 
-def _placed(reading: Reading) -> Iterator[tuple[str, Place]]:
-    yield from reading.grams.items()
-    yield from ((FACT + name, place) for name, place in reading.facts.items())
+def _known(model: LinearModel, reading: Reading) -> list[tuple[str, Place]]:
+    """The features that have a name and a weight, in the order of `encode`."""
+    grams = [item for item in reading.grams.items() if item[0] in model.index]
+    return grams + [item for item in reading.facts.items() if FACT + item[0] in model.index]
 
 
 def shown(reading: Reading, weighed: list[Weighed]) -> tuple[Evidence, ...]:
@@ -55,7 +56,7 @@ def shown(reading: Reading, weighed: list[Weighed]) -> tuple[Evidence, ...]:
     kept: list[Evidence] = []
     taken: set[int] = set()
     for name, (begin, end), weight in weighed:
-        if len(kept) == MAX_EVIDENCE or abs(weight) < LEAST_WEIGHT:
+        if len(kept) == MAX_EVIDENCE:
             break
         if not taken.isdisjoint(range(begin, end)):
             continue
@@ -91,7 +92,7 @@ def words_for(reading: Reading, weighed: list[Weighed]) -> str:
 
 def _loudest(reading: Reading, weighed: list[Weighed]) -> list[Weighed]:
     """What speaks for the class: phrases and vital signs before mere words."""
-    speaking = [item for item in weighed if item.weight >= LEAST_WEIGHT]
+    speaking = [item for item in weighed if item.weight > 0]
     return sorted(speaking, key=lambda item: item.name not in reading.facts or item.weight < _LOUD)
 
 

@@ -12,10 +12,10 @@ from functools import lru_cache
 from itertools import pairwise
 from zlib import crc32
 
-from semsched.predict.urgency.lexicon import Match, lexicon, scopes
+from semsched.predict.urgency.lexicon import Match, find, scopes
 from semsched.predict.urgency.points import ADULT, points
 from semsched.predict.urgency.vitals import Vitals, read_vitals
-from semsched.predict.urgency.words import Words, read_words, stems_of
+from semsched.predict.urgency.words import Memo, Words, read_words, stems_of
 
 CLAIMS = stems_of(
     "urgent urgently urgency asap emergency emergencies emergent critical critically priority "
@@ -73,13 +73,16 @@ def read(text: str) -> Reading:
     """The features of `text`, whatever it holds; time is bounded by the caps on words."""
     words = _without_claims(read_words(text))
     stems = words.stems
-    matches = lexicon().find(stems)
+    matches = find(stems)
     flags = scopes(stems, matches)
     vitals = read_vitals(stems)
     facts, most_urgent = _phrases(matches, flags, _is_personal(stems))
     facts.update((name, WHOLE) for name in _signs(vitals, most_urgent))
-    facts[f"size {min(sum([stem[0].isalnum() for stem in stems]).bit_length(), 8)}"] = WHOLE
-    return Reading(words, vitals, _grams(stems, flags), facts)
+    names = [_GRAMS[stem] for stem in stems]
+    facts[f"size {min((len(names) - names.count('')).bit_length(), 8)}"] = WHOLE
+    if stems[-1:] == ["?"]:  # within, "?sepsis" is how clinicians write a suspicion
+        names[-1] = "?"
+    return Reading(words, vitals, _grams(names, flags), facts)
 
 
 def _without_claims(words: Words) -> Words:
@@ -110,6 +113,8 @@ def _claims(stems: Sequence[str]) -> Iterator[tuple[int, int]]:
     "urgent", "top priority", "priority level: 0", "urgency=0", "P1".
     """
     for at, stem in enumerate(stems):
+        if stem not in _CLAIMING:
+            continue
         if stem in CLAIMS and not (at and stems[at - 1] in _DENIALS):
             begin = at - 1 if at and stems[at - 1] in _DEGREES else at
             yield begin, _level_after(stems, at + 1) if stem in _LEVELLED else at + 1
@@ -140,18 +145,22 @@ _LEVELLED = stems_of("priority urgency severity sev")
 _LEVEL_WORDS = stems_of("level class number is : = - # incident ticket request")
 
 
-def _grams(stems: Sequence[str], flags: Sequence[int]) -> dict[str, Place]:
-    """Words and pairs of neighbours; a mark between two words parts them.
+def _gram(stem: str) -> str:
+    """What a stem is called among the grams; "" for a mark, which parts the words beside it."""
+    return "#" if stem[0].isdigit() else stem if stem[0].isalnum() else ""
 
-    A question mark counts at the very end: within, "?sepsis" is how clinicians write a suspicion.
-    """
+
+_GRAMS = Memo(_gram)
+
+
+def _grams(names: Sequence[str], flags: Sequence[int]) -> dict[str, Place]:
+    """Words and pairs of neighbours, from the words' names."""
     grams: dict[str, Place] = {}
-    last, last_at, end = "^", 0, len(stems) - 1
-    for at, stem in enumerate(stems):
-        if not stem[0].isalnum() and not (stem == "?" and at == end):
+    last, last_at = "^", 0
+    for at, word in enumerate(names):
+        if not word:
             last = ""
             continue
-        word = "#" if stem[0].isdigit() else stem
         if flags[at]:
             word = _MARKS[flags[at]] + word
         grams.setdefault(word, (at, at + 1))
@@ -171,7 +180,9 @@ KIN = stems_of(
 
 def _is_personal(stems: Sequence[str]) -> bool:
     """Whether the text speaks of somebody's own people or body: "my son"."""
-    return any(first == "my" and second in KIN for first, second in pairwise(stems))
+    return "my" in stems and any(
+        first == "my" and second in KIN for first, second in pairwise(stems)
+    )
 
 
 def _phrases(

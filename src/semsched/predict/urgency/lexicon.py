@@ -6,7 +6,6 @@ so that "his lips are turning blue" holds "lips turning blue".
 
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from typing import Any, NamedTuple
@@ -51,51 +50,53 @@ class Match(NamedTuple):
     end: int
 
 
-@dataclass(frozen=True)
-class Lexicon:
-    """The phrases: of one stem by that, longer ones by their first two, the longest first."""
+class Start(NamedTuple):
+    """The entries that begin with one stem: by itself, and longer ones by their second stem, the
+    longest first."""
 
-    words: Mapping[str, Sequence[Entry]]
-    phrases: Mapping[tuple[str, str], Sequence[tuple[list[str], Entry]]]
+    alone: list[Entry]
+    longer: dict[str, list[tuple[list[str], Entry]]]
 
-    def find(self, stems: Sequence[str]) -> list[Match]:
-        """Every phrase in `stems`, in order; of those of one kind from one word the longest."""
-        at = [i for i, stem in enumerate(stems) if stem not in SMALL]
-        large = [stems[i] for i in at]
-        found: list[Match] = []
-        for i, pair in enumerate(zip(large, (*large[1:], ""), strict=False)):
-            if pair in self.phrases or pair[0] in self.words:
-                for length, entry in self._from(large, i, pair):
-                    found.append(Match(entry, at[i], at[i + length - 1] + 1))
-        return found
 
-    def _from(
-        self, large: Sequence[str], i: int, pair: tuple[str, str]
-    ) -> Iterator[tuple[int, Entry]]:
-        seen: set[str] = set()
-        for phrase, entry in self.phrases.get(pair, ()):
-            if entry.kind not in seen and large[i : i + len(phrase)] == phrase:
-                seen.add(entry.kind)
-                yield len(phrase), entry
-        for entry in self.words.get(pair[0], ()):
-            if entry.kind not in seen:
-                yield 1, entry
+def find(stems: Sequence[str]) -> list[Match]:
+    """Every phrase in `stems`, in order; of those of one kind from one word the longest."""
+    at = [i for i, stem in enumerate(stems) if stem not in SMALL]
+    large = [stems[i] for i in at]
+    found: list[Match] = []
+    for i, start in enumerate(map(lexicon().get, large)):
+        if start is not None:
+            for length, entry in _longest(start, large, i):
+                found.append(Match(entry, at[i], at[i + length - 1] + 1))
+    return found
+
+
+def _longest(start: Start, large: Sequence[str], i: int) -> list[tuple[int, Entry]]:
+    """Of the entries that begin with word `i`, and how many words they have."""
+    longer = start.longer.get(large[i + 1]) if i + 1 < len(large) else None
+    found: dict[str, tuple[int, Entry]] = {}
+    for phrase, entry in longer or ():
+        if large[i : i + len(phrase)] == phrase:
+            found.setdefault(entry.kind, (len(phrase), entry))
+    for entry in start.alone:
+        found.setdefault(entry.kind, (1, entry))
+    return list(found.values())
 
 
 @cache
-def lexicon() -> Lexicon:
-    """The lexicon that comes along."""
+def lexicon() -> Mapping[str, Start]:
+    """The lexicon that comes along, by the first stem of each phrase."""
     text = files(__package__).joinpath("lexicon.toml").read_text("utf-8")
-    words: dict[str, list[Entry]] = {}
-    phrases: dict[tuple[str, str], list[tuple[list[str], Entry]]] = {}
+    starts: dict[str, Start] = {}
     for phrase, entry in _entries(tomllib.loads(text)):
+        start = starts.setdefault(phrase[0], Start([], {}))
         if len(phrase) == 1:
-            words.setdefault(phrase[0], []).append(entry)
+            start.alone.append(entry)
         else:
-            phrases.setdefault((phrase[0], phrase[1]), []).append((phrase, entry))
-    for found in phrases.values():
-        found.sort(key=lambda item: -len(item[0]))
-    return Lexicon(words, phrases)
+            start.longer.setdefault(phrase[1], []).append((phrase, entry))
+    for start in starts.values():
+        for found in start.longer.values():
+            found.sort(key=lambda item: -len(item[0]))
+    return starts
 
 
 def _entries(tables: Mapping[str, Any]) -> Iterator[tuple[list[str], Entry]]:
@@ -131,8 +132,8 @@ def scopes(stems: Sequence[str], matches: Sequence[Match]) -> list[int]:
         if match.entry.kind == "scope" and match.begin not in inside:
             for i in _scope(stems, match):
                 flags[i] |= _FLAGS[match.entry.name]
-    for at, stem in enumerate(stems):
-        if at and len(stem) == 4 and stem.startswith("19") and stems[at - 1] in _BEFORE_YEARS:
+    for at in [i for i, stem in enumerate(stems) if len(stem) == 4 and stem.startswith("19")]:
+        if at and stems[at - 1] in _BEFORE_YEARS:
             for i in range(_sentence_begin(stems, at), _sentence_end(stems, at)):
                 flags[i] |= PAST
     for begin, end in _quotations(stems):
@@ -143,6 +144,8 @@ def scopes(stems: Sequence[str], matches: Sequence[Match]) -> list[int]:
 
 def _quotations(stems: Sequence[str]) -> list[tuple[int, int]]:
     """What stands in quotation marks; nothing if that is nearly all."""
+    if _QUOTES.keys().isdisjoint(stems):
+        return []
     found, opened, closing = [], 0, ""
     for at, stem in enumerate(stems):
         if closing and stem == closing:

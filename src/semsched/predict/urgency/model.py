@@ -85,17 +85,23 @@ class LinearModel:
 def encode(reading: Reading, index: Mapping[str, int]) -> tuple[Rows, NDArray[np.float32]]:
     """A text as a sparse vector: rows of the weights and their values.
 
-    Grams share GRAM_WEIGHT, unknown words give their part of it to their pieces.
+    First the grams and then the facts that are known, in the reading's order, then pieces. Grams
+    share GRAM_WEIGHT, unknown words give their part of it to their pieces.
     """
-    known = [row for row in map(index.get, reading.grams) if row is not None]
-    unknown = [name for name in reading.grams if name not in index and " " not in name]
+    found = list(map(index.get, reading.grams))
+    known = [row for row in found if row is not None]
+    unknown = [
+        name
+        for name, row in zip(reading.grams, found, strict=True)
+        if row is None and " " not in name
+    ]
     share = GRAM_WEIGHT / sqrt(max(len(known) + len(unknown), 1))
     parts = sorted(set().union(*(pieces(name.lstrip("-~'")) for name in unknown[:MAX_UNKNOWN])))
-    facts = [index[key] for name in reading.facts if (key := FACT + name) in index]
-    rows = known + [len(index) + part for part in parts] + facts
+    facts = [row for name in reading.facts if (row := index.get(FACT + name)) is not None]
+    rows = known + facts + [len(index) + part for part in parts]
     values = np.ones(len(rows), dtype=np.float32)
     values[: len(known)] = share
-    values[len(known) : len(known) + len(parts)] = share * sqrt(len(unknown) / max(len(parts), 1))
+    values[len(known) + len(facts) :] = share * sqrt(len(unknown) / max(len(parts), 1))
     return np.array(rows, dtype=np.intp), values
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from semsched.predict.urgency.words import stems_of
+from semsched.predict.urgency.words import Memo, stems_of
 
 MAX_AGE = 120.0
 
@@ -118,8 +118,12 @@ _WORSE: Mapping[str, Callable[[float, float], float]] = {
 }
 
 
+_TELLING = Memo(lambda stem: stem in _BY_NAME or stem[0].isdigit())
+"""Whether a word names a sign or is a number."""
+
+
 def _statements(stems: Sequence[str]) -> Iterator[tuple[str, float]]:
-    telling = [at for at, stem in enumerate(stems) if stem in _BY_NAME or stem[0].isdigit()]
+    telling = [at for at, stem in enumerate(stems) if _TELLING[stem]]
     for at in telling:
         if stems[at] in _BY_NAME:
             yield from _named(_BY_NAME[stems[at]], stems, at)
