@@ -35,7 +35,7 @@ def weigh(model: LinearModel, reading: Reading, score: Score, urgency: int) -> l
     chances[best] = 0.0
     direction = -chances / max(chances.sum(), 1e-12)
     direction[best] = 1.0
-    weights = score.values * (model.weights[score.rows] @ direction)
+    weights = score.values * (model.weights.take(score.rows, axis=0) @ direction)
     found = [
         Weighed(name, place, weight)
         for (name, place), weight in zip(_known(model, reading), weights.tolist(), strict=False)

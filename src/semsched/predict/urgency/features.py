@@ -78,7 +78,7 @@ def read(text: str) -> Reading:
     vitals = read_vitals(stems)
     facts, most_urgent = _phrases(matches, flags, _is_personal(stems))
     facts.update((name, WHOLE) for name in _signs(vitals, most_urgent))
-    names = [_GRAMS[stem] for stem in stems]
+    names = list(map(_GRAMS.__getitem__, stems))
     facts[f"size {min((len(names) - names.count('')).bit_length(), 8)}"] = WHOLE
     if stems[-1:] == ["?"]:  # within, "?sepsis" is how clinicians write a suspicion
         names[-1] = "?"

@@ -61,10 +61,10 @@ class Start(NamedTuple):
 def find(stems: Sequence[str]) -> list[Match]:
     """Every phrase in `stems`, in order; of those of one kind from one word the longest."""
     at = [i for i, stem in enumerate(stems) if stem not in SMALL]
-    large = [stems[i] for i in at]
+    large = [*(stems[i] for i in at), ""]
     found: list[Match] = []
     for i, start in enumerate(map(lexicon().get, large)):
-        if start is not None:
+        if start is not None and (start.alone or large[i + 1] in start.longer):
             for length, entry in _longest(start, large, i):
                 found.append(Match(entry, at[i], at[i + length - 1] + 1))
     return found
@@ -72,9 +72,8 @@ def find(stems: Sequence[str]) -> list[Match]:
 
 def _longest(start: Start, large: Sequence[str], i: int) -> list[tuple[int, Entry]]:
     """Of the entries that begin with word `i`, and how many words they have."""
-    longer = start.longer.get(large[i + 1]) if i + 1 < len(large) else None
     found: dict[str, tuple[int, Entry]] = {}
-    for phrase, entry in longer or ():
+    for phrase, entry in start.longer.get(large[i + 1], ()):
         if large[i : i + len(phrase)] == phrase:
             found.setdefault(entry.kind, (len(phrase), entry))
     for entry in start.alone:

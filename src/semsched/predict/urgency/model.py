@@ -66,8 +66,8 @@ class LinearModel:
     def score(self, reading: Reading) -> Score:
         """The reading weighed."""
         rows, values = encode(reading, self.index)
-        outputs = np.asarray(values @ self.weights[rows] + self.bias, dtype=np.float64)
-        return Score(rows, values, outputs, self.is_foreign(reading))
+        outputs = values @ self.weights.take(rows, axis=0) + self.bias
+        return Score(rows, values, outputs.astype(np.float64), self.is_foreign(reading))
 
     def is_foreign(self, reading: Reading) -> bool:
         """Whether hardly a word is known, nor a phrase, nor a vital sign stated."""

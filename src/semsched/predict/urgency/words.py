@@ -103,7 +103,7 @@ def read_words(text: str) -> Words:
     head, tail = _edges(text)
     word = _word(text)
     raw = _capped(word.findall(head) + ([_SEAM, *word.findall(tail)] if tail else []))
-    return Words(text, [_STEMS[word] for word in raw], raw)
+    return Words(text, list(map(_STEMS.__getitem__, raw)), raw)
 
 
 def _word(text: str) -> re.Pattern[str]:
