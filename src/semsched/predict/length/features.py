@@ -5,7 +5,6 @@ and hashed pieces of text (`ngrams`), which only mean something once answers wer
 """
 
 from collections.abc import Callable, Mapping
-from itertools import pairwise
 from math import log, log1p
 from zlib import crc32
 
@@ -59,6 +58,10 @@ _GROUPS: Mapping[str, str] = {
 
 _GROUP_WORDS = {name: frozenset(words.split()) for name, words in _GROUPS.items()}
 
+_COUNTING = frozenset(["top", "best", "give", "list", "generate"])
+_COUNTED = _COUNTING | _GROUP_WORDS["list"]
+"""What stands before or behind the number of things that are asked for."""
+
 _ONE_WORD = (
     "yes or no", "true or false", "one word", "single word", "only the answer", "answer only",
     "just the answer", "only answer", "only respond", "respond only", "respond with only",
@@ -96,6 +99,8 @@ def asked_tokens(prompt: Prompt) -> float:
 
     Of several wishes the largest: the others are about parts.
     """
+    if _UNIT_TOKENS.keys().isdisjoint(prompt.vocabulary):
+        return 0.0
     makes = bool(prompt.vocabulary & (_GROUP_WORDS["make"] | _GROUP_WORDS["summarise"]))
     largest = 0.0
     for before, count, unit in zip(("", *prompt.ask), prompt.ask, prompt.ask[1:], strict=False):
@@ -107,8 +112,10 @@ def asked_tokens(prompt: Prompt) -> float:
 
 def asked_items(prompt: Prompt) -> float:
     """How many things are asked for ("top 10", "five ideas"); 0 if no number says so."""
+    if _COUNTED.isdisjoint(prompt.vocabulary):
+        return 0.0
     for count, thing in zip(prompt.ask, prompt.ask[1:], strict=False):
-        if count in ("top", "best", "give", "list", "generate") and (number := _number(thing)):
+        if count in _COUNTING and (number := _number(thing)):
             return min(number, 200.0)
         if thing in _GROUP_WORDS["list"] and (number := _number(count)):
             return min(number, 200.0)
@@ -177,12 +184,31 @@ def ngrams(prompt: Prompt) -> Indices:
     """Buckets, each once and sorted, of the request's words, word pairs and 3-character pieces.
 
     The pieces carry over where words do not: inflected languages, scripts without spaces,
-    spelling mistakes. Hashed with CRC-32, so that what was learned survives the process.
+    spelling mistakes. Hashed alike everywhere, so that what was learned survives the process.
     """
-    words = ["^", *prompt.ask, "$"]
-    opening = prompt.asked[:MAX_PIECES]
-    grams = {f"{first} {second}" for first, second in pairwise(words)}
-    grams.update(prompt.ask)
-    grams.update(f"={opening[i : i + 3]}" for i in range(len(opening) - 2))
-    hashed = {crc32(gram.encode("utf-8", "surrogatepass")) % NUM_BUCKETS for gram in grams}
-    return np.array(sorted(hashed), dtype=np.intp)
+    words = np.array([_hash_of(word) for word in ("^", *prompt.ask, "$")], dtype=np.uint32)
+    opening = prompt.asked[:MAX_PIECES].encode("utf-32-le", "surrogatepass")
+    letters = np.frombuffer(opening, dtype="<u4").astype(np.uint32)
+    hashed = (
+        _mixed(words[1:-1]),
+        _mixed(words[:-1], words[1:]),
+        _mixed(letters[:-2], letters[1:-1], letters[2:]),
+    )
+    return np.unique(np.concatenate(hashed) % NUM_BUCKETS).astype(np.intp)
+
+
+def _hash_of(word: str) -> int:
+    return crc32(word.encode("utf-8", "surrogatepass"))
+
+
+_PRIME = np.uint32(2_654_435_761)
+"""Spreads neighbours: 2**32 over the golden ratio (Knuth, TAOCP volume 3, 6.4)."""
+
+
+def _mixed(*parts: NDArray[np.uint32]) -> NDArray[np.uint32]:
+    """One hash for each row of numbers; their order and how many there are matter."""
+    mixed = np.full(len(parts[0]), len(parts), dtype=np.uint32)
+    for part in parts:
+        mixed = (mixed ^ part) * _PRIME
+        mixed ^= mixed >> 15
+    return mixed

@@ -21,6 +21,7 @@ from semsched.predict.length.prior import Guess, guess
 from semsched.predict.length.prompt import read_prompt
 
 NUM_DENSE = 1 + len(LEXICAL)
+_DENSE = np.arange(NUM_DENSE)
 NUM_WEIGHTS = NUM_DENSE + NUM_BUCKETS
 
 HALF_TRUST = 60
@@ -78,9 +79,10 @@ def encode(text: str) -> Encoded:
     """The features of `text`; n-grams weigh as much together whatever their number."""
     prompt = read_prompt(text)
     numbers, buckets = lexical(prompt), ngrams(prompt)
-    share = np.full(len(buckets), 1 / sqrt(max(len(buckets), 1)))
-    indices = np.concatenate([np.arange(NUM_DENSE), NUM_DENSE + buckets])
-    return Encoded(guess(prompt, numbers), indices, np.concatenate([[1.0], numbers, share]))
+    values = np.full(NUM_DENSE + len(buckets), 1 / sqrt(max(len(buckets), 1)))
+    values[0], values[1:NUM_DENSE] = 1.0, numbers
+    indices = np.concatenate((_DENSE, NUM_DENSE + buckets))
+    return Encoded(guess(prompt, numbers), indices, values)
 
 
 @dataclass

@@ -23,8 +23,9 @@ from semsched.predict.length.online import (
 
 FORMAT = 1
 
-_FEATURES = {"lexical": list(LEXICAL), "num_buckets": NUM_BUCKETS}
-"""State of other features than these is foreign: its weights mean something else."""
+_FEATURES = {"lexical": list(LEXICAL), "num_buckets": NUM_BUCKETS, "hash": 2}
+"""State of other features than these is foreign: its weights mean something else. `hash` counts
+the ways in which n-grams were hashed."""
 
 _ARRAYS = {
     "middle_values": NUM_WEIGHTS,

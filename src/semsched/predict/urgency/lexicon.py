@@ -126,9 +126,10 @@ def scopes(stems: Sequence[str], matches: Sequence[Match]) -> list[int]:
     A cue that is itself part of a phrase, as "not" of "not breathing", opens no scope.
     """
     flags = [0] * len(stems)
-    inside = {i for m in matches if m.entry.kind == "group" for i in range(m.begin, m.end)}
-    for match in matches:
-        if match.entry.kind == "scope" and match.begin not in inside:
+    cues = [match for match in matches if match.entry.kind == "scope"]
+    groups = [match for match in matches if match.entry.kind == "group"] if cues else []
+    for match in cues:
+        if not any(group.begin <= match.begin < group.end for group in groups):
             for i in _scope(stems, match):
                 flags[i] |= _FLAGS[match.entry.name]
     for at in [i for i, stem in enumerate(stems) if len(stem) == 4 and stem.startswith("19")]:

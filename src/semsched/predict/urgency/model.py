@@ -71,7 +71,7 @@ class LinearModel:
 
     def is_foreign(self, reading: Reading) -> bool:
         """Whether hardly a word is known, nor a phrase, nor a vital sign stated."""
-        if reading.has_vitals or any(place != WHOLE for place in reading.facts.values()):
+        if any(place != WHOLE for place in reading.facts.values()) or reading.has_vitals:
             return False
         words = [name for name in reading.grams if " " not in name and name != "#"]
         return sum(name in self.index for name in words) <= LEAST_KNOWN * len(words)
