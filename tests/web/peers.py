@@ -110,6 +110,11 @@ class Peer:
         assert set(error) == {"message", "type", "param", "code"}
         return status, error["code"]
 
+    async def take(self, num_bytes: int) -> None:
+        """Read so much."""
+        async with asyncio.timeout(5):
+            await self._reader.readexactly(num_bytes)
+
     async def closed(self, within: float) -> bool:
         """Whether the server hangs up in time, without another word."""
         try:

@@ -88,24 +88,6 @@ def test_a_pause_ends_by_itself() -> None:
     asyncio.run(Client({}, Wire().receive, Wire().send).pause(0.001))
 
 
-@pytest.mark.parametrize("part", ["head", "body"])
-def test_who_stops_reading_is_let_go(monkeypatch: pytest.MonkeyPatch, part: str) -> None:
-    monkeypatch.setattr("semsched.web.client.STALL_TIME", 0.01)
-    hung_up: list[bool] = []
-
-    async def never(_: Message) -> None:
-        await asyncio.Event().wait()
-
-    async def play() -> None:
-        scope = {"state": {"hang_up": hung_up.append}}
-        client = Client(scope, Wire().receive, never)
-        with pytest.raises(GoneError):
-            await (client.start(200, []) if part == "head" else client.write(b"x", more=True))
-
-    asyncio.run(play())
-    assert hung_up == [True]
-
-
 def test_to_hang_up_is_not_to_wait() -> None:
     async def never() -> Message:
         await asyncio.Event().wait()

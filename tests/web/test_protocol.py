@@ -309,7 +309,7 @@ def test_who_has_sent_the_next_and_leaves_is_missed_at_once(
 def test_who_stops_reading_is_let_go_whatever_he_sends(
     loop: str, later: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("semsched.web.client.STALL_TIME", 0.2)
+    monkeypatch.setattr("semsched.web.protocol.STALL_TIME", 0.2)
 
     async def scene(app: App, connect: Connect) -> None:
         peer = await connect()
@@ -324,16 +324,31 @@ def test_who_stops_reading_is_let_go_whatever_he_sends(
     serve(loop, Limits(), scene)
 
 
+def test_who_reads_slowly_is_served(loop: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("semsched.web.protocol.STALL_TIME", 0.2)
+
+    async def scene(app: App, connect: Connect) -> None:
+        peer = await connect()
+        await peer.say(ASK.replace(b" / ", b" /flood "))
+        for _ in range(4):
+            await asyncio.sleep(0.1)
+            await peer.take(20_000_000)
+        assert not app.num_gone
+
+    serve(loop, Limits(), scene)
+
+
 def test_nor_does_the_head_of_an_answer_wait_for_him(
     loop: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("semsched.web.client.STALL_TIME", 0.2)
+    monkeypatch.setattr("semsched.web.protocol.STALL_TIME", 0.2)
 
     async def scene(app: App, connect: Connect) -> None:
         peer = await connect()
         await peer.say(ASK.replace(b" / ", b" /much ") + ASK)
-        await app.until(lambda: app.num_gone, within=2)
-        await app.until(lambda: not app.connections, within=0.25)
+        await app.until(lambda: len(app.paths) == 2)
+        assert app.connections
+        await app.until(lambda: not app.connections, within=2)
         assert app.paths == ["/much", "/"]
 
     serve(loop, Limits(), scene)

@@ -103,8 +103,9 @@ class Dispatcher:
 
     def _runs_at_once(self, request: Request) -> bool:
         """Whether an engine has room for it and nobody waits who could take it."""
-        nobody_waits = self.lanes.next(self.ledger.classes_with_seat()) is None
-        return nobody_waits and self.ledger.choose(self._load(request)) is not None
+        if self.lanes and self.lanes.next(self.ledger.classes_with_seat()) is not None:
+            return False
+        return self.ledger.choose(self._load(request)) is not None
 
     def _make_room(self, entry: Entry) -> list[int]:
         """Turn away who must go for one that fits beside those at least as urgent."""
@@ -155,7 +156,10 @@ class Dispatcher:
         engine than the one that failed it, or a tenant who has its share of urgent seats.
         """
         assigned, aside, spent = [], dict[int, Place](), set[str]()
-        while (id := self.lanes.next(self.ledger.classes_with_seat(), spent)) is not None:
+        while self.lanes:
+            id = self.lanes.next(self.ledger.classes_with_seat(), spent)
+            if id is None:
+                break
             entry = self._entries[id]
             load = self._load(entry.request)
             engine = self.ledger.choose(load, self._avoid.get(id, frozenset()))

@@ -4,15 +4,12 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 
-from starlette.types import Message, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
 
 from semsched.web.failure import ApiError, Header
 from semsched.web.limits import Limits
 
 JSON: Header = (b"content-type", b"application/json")
-
-STALL_TIME = 60.0
-"""Seconds in which a client must take what is sent to it."""
 
 
 class GoneError(Exception):
@@ -61,31 +58,23 @@ class Client:
 
     # --- answers -------------------------------------------------------------------------
 
-    # All raise GoneError for a client that has stopped reading: it holds up an engine.
+    # A client that has stopped reading holds up an engine: semsched.web.protocol lets it go.
 
     async def start(self, status: int, headers: Sequence[Header]) -> None:
         """Send the head of the answer."""
         self.has_started = True
-        await self._out({"type": "http.response.start", "status": status, "headers": headers})
+        await self._send({"type": "http.response.start", "status": status, "headers": headers})
 
     async def write(self, data: bytes, more: bool) -> None:
         """Send a part of the body; the last one ends the answer."""
         self._answered = not more
-        await self._out({"type": "http.response.body", "body": data, "more_body": more})
+        await self._send({"type": "http.response.body", "body": data, "more_body": more})
 
     async def answer(self, status: int, body: bytes, headers: Sequence[Header] = ()) -> None:
         """Send a whole answer, JSON."""
         length = (b"content-length", str(len(body)).encode())
         await self.start(status, [JSON, length, *headers])
         await self.write(body, more=False)
-
-    async def _out(self, message: Message) -> None:
-        try:
-            async with asyncio.timeout(STALL_TIME):
-                await self._send(message)
-        except TimeoutError:
-            await self.hang_up(reset=True)
-            raise GoneError from None
 
     # --- the end -------------------------------------------------------------------------
 

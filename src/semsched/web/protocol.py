@@ -16,6 +16,9 @@ from semsched.web.limits import Limits
 LOOK_EVERY = 0.1
 """Seconds between two looks whether a client has left while nothing is read from it."""
 
+STALL_TIME = 60.0
+"""Seconds in which a client must take what is sent to it."""
+
 _NO_LINGER = struct.pack("ii", 1, 0)
 """Makes a close a reset: nothing that is still under way is delivered."""
 
@@ -32,6 +35,7 @@ class Protocol(HttpToolsProtocol):
         self._wrong = ApiError(400, "invalid_http", "this is not HTTP")
         self._alarm: asyncio.TimerHandle | None = None
         self._lookout: asyncio.TimerHandle | None = None
+        self._stall: asyncio.TimerHandle | None = None
         self._unanswered: deque[RequestResponseCycle] = deque()
         """Requests in their order, of which the first is being answered."""
         self._is_lost = False
@@ -66,8 +70,19 @@ class Protocol(HttpToolsProtocol):
         self._is_lost = True
         self._stop_alarm()
         self._stop_lookout()
+        self._stop_stall()
         self._disconnect()
         super().connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        """What is sent is not taken."""
+        super().pause_writing()
+        self._stall = self.loop.call_later(STALL_TIME, self.hang_up, True)
+
+    def resume_writing(self) -> None:
+        """It is taken again."""
+        self._stop_stall()
+        super().resume_writing()
 
     # --- a request -----------------------------------------------------------------------
 
@@ -170,6 +185,11 @@ class Protocol(HttpToolsProtocol):
         if self._lookout is not None:
             self._lookout.cancel()
             self._lookout = None
+
+    def _stop_stall(self) -> None:
+        if self._stall is not None:
+            self._stall.cancel()
+            self._stall = None
 
     def _late(self) -> None:
         if self._is_answering:  # what it is owed comes before what it owes
