@@ -15,7 +15,7 @@ from semsched.predict.urgency.evidence import (
     words_for,
 )
 from semsched.predict.urgency.features import read
-from semsched.predict.urgency.model import FACT, GRAM_WEIGHT, OUTPUTS
+from semsched.predict.urgency.model import FACT, GRAM_WEIGHT, OUTPUTS, softmax
 from semsched.predict.urgency.verdict import Evidence
 from tests.predict.urgency.hand_made import model
 
@@ -120,13 +120,12 @@ def test_a_weight_is_what_the_feature_adds_to_the_log_odds(
     [item] = weigh(linear, reading, linear.score(reading), urgency)
     best = max((i for i, of in enumerate(OUTPUTS) if of == urgency), key=lambda i: bias[i])
     biases = np.array(list(bias.values()))
-    gain = log_odds(linear.score(reading).outputs, best) - log_odds(biases, best)
+    gain = log_odds(linear.score(reading).chances, best) - log_odds(softmax(biases), best)
     assert item.weight == pytest.approx(gain, rel=0.02)
 
 
-def log_odds(outputs: np.typing.NDArray[np.float64], output: int) -> float:
-    odds = np.exp(outputs)
-    return float(np.log(odds[output] / (odds.sum() - odds[output])))
+def log_odds(chances: np.typing.NDArray[np.float64], output: int) -> float:
+    return float(np.log(chances[output] / (chances.sum() - chances[output])))
 
 
 def test_the_weightiest_come_first_and_the_light_are_left_out() -> None:

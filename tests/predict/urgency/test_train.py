@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 from semsched.errors import InputError
 from semsched.predict.urgency.decide import decide
 from semsched.predict.urgency.features import read
-from semsched.predict.urgency.model import classes, softmax
 from semsched.predict.urgency.model_file import UrgencyModelFile, shipped, to_bytes
 from semsched.predict.urgency.seeds import Seed, read_seeds
 from semsched.predict.urgency.train import (
@@ -69,15 +68,15 @@ def test_work_about_a_matter_has_outputs_of_its_own() -> None:
         Seed(f"story: {seed.text}", seed.urgency, seed.why, seed.file) if seed.is_task else seed
         for seed in seeds
     ]
-    outputs = train(as_work).score(read("story: the boat is green")).outputs
-    assert outputs.argmax() == 5
-    assert classes(softmax(outputs)).argmax() == 3
+    score = train(as_work).score(read("story: the boat is green"))
+    assert score.chances.argmax() == 5
+    assert score.probabilities.argmax() == 3
 
 
 def test_an_output_that_no_seed_has_is_out_of_the_question() -> None:
     model = train(seeds_of())
-    outputs = model.score(read("story: the boat is green")).outputs
-    assert outputs[5:].max() < outputs[:5].max() - 10
+    chances = model.score(read("story: the boat is green")).chances
+    assert chances[5:].max() < chances[:5].max() * np.exp(-10)
 
 
 def test_a_feature_must_stand_in_two_seeds() -> None:

@@ -104,7 +104,9 @@ def asked_tokens(prompt: Prompt) -> float:
     makes = bool(prompt.vocabulary & (_GROUP_WORDS["make"] | _GROUP_WORDS["summarise"]))
     largest = 0.0
     for before, count, unit in zip(("", *prompt.ask), prompt.ask, prompt.ask[1:], strict=False):
-        tokens = _number(count) * _UNIT_TOKENS.get(unit, 0.0)
+        if unit not in _UNIT_TOKENS:
+            continue
+        tokens = _number(count) * _UNIT_TOKENS[unit]
         if before in _LEADS or (makes and tokens >= _MANY and count != "a"):
             largest = max(largest, tokens)
     return min(largest, 20_000.0)
@@ -142,9 +144,11 @@ def _group(words: frozenset[str]) -> Callable[[Prompt], float]:
     return lambda prompt: min(len(prompt.vocabulary & words), 4) / 2
 
 
+_CHOICES = [[f"{letter}{mark}" for letter in "ABC"] for mark in (") ", ". ", ": ")]
+
+
 def _choices(prompt: Prompt) -> float:
-    text = prompt.text
-    return float(any(all(f"{x}{mark}" in text for x in "ABC") for mark in (") ", ". ", ": ")))
+    return float(any(all(map(prompt.text.__contains__, marks)) for marks in _CHOICES))
 
 
 _QUESTION_MARKS = ("?", "\uff1f", "\u061f")
@@ -158,7 +162,7 @@ LEXICAL: Mapping[str, Callable[[Prompt], float]] = {
     "fenced": lambda prompt: float("```" in prompt.text),
     "code_marks": lambda prompt: log1p(sum(map(prompt.text.count, "{};="))) / 4,
     "lines": lambda prompt: log1p(prompt.text.count("\n")) / 4,
-    "digits": lambda prompt: log1p(sum(word.isdigit() for word in prompt.words)) / 3,
+    "digits": lambda prompt: log1p(sum(map(str.isdigit, prompt.words))) / 3,
     "choices": _choices,
     "one_word": _phrases(*_ONE_WORD),
     "stepwise": _phrases(*_STEPWISE),

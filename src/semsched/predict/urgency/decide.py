@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 from math import log
+from operator import mul
 from pathlib import Path
 
 import numpy as np
@@ -62,10 +63,7 @@ def decide_one(probabilities: Sequence[float], costs: Costs = COSTS) -> int:
     """The same for one row."""
     if is_unsure(probabilities):
         return UNSURE
-    expected = [
-        sum(chance * costs[true][given] for true, chance in enumerate(probabilities))
-        for given in range(NUM_CLASSES)
-    ]
+    expected = [sum(map(mul, probabilities, column)) for column in zip(*costs, strict=True)]
     return expected.index(min(expected))
 
 

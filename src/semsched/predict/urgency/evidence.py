@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from semsched.predict.urgency.features import WHOLE, Place, Reading
 from semsched.predict.urgency.lexicon import SMALL
-from semsched.predict.urgency.model import FACT, OUTPUTS, LinearModel, Score, softmax
+from semsched.predict.urgency.model import FACT, OUTPUTS, LinearModel, Score
 from semsched.predict.urgency.verdict import Evidence
 from semsched.predict.urgency.words import stems_of
 
@@ -30,7 +30,7 @@ def weigh(model: LinearModel, reading: Reading, score: Score, urgency: int) -> l
     The weight of a feature is what it adds to the log odds of the likeliest output of that class
     against all others, to the first order.
     """
-    chances = softmax(score.outputs)
+    chances = score.chances.copy()
     best = max((i for i, of in enumerate(OUTPUTS) if of == urgency), key=lambda i: chances[i])
     chances[best] = 0.0
     direction = -chances / max(chances.sum(), 1e-12)

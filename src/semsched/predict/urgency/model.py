@@ -33,14 +33,14 @@ Rows = NDArray[np.intp]
 
 
 class Score(NamedTuple):
-    """What the model makes of a text: its sparse vector, and log odds of each output.
+    """What the model makes of a text: its sparse vector, and the chances of each output.
 
-    rows and values [features], outputs [len(OUTPUTS)].
+    rows and values [features], chances [len(OUTPUTS)].
     """
 
     rows: Rows
     values: NDArray[np.float32]
-    outputs: Floats
+    chances: Floats
     is_foreign: bool
     """Whether next to nothing in the text is known."""
 
@@ -49,7 +49,7 @@ class Score(NamedTuple):
         """Of each class, shape [5]; even where there is next to nothing to go by."""
         if self.is_foreign:
             return np.full(NUM_CLASSES, 1 / NUM_CLASSES)
-        return classes(softmax(self.outputs))
+        return classes(self.chances)
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,7 +67,7 @@ class LinearModel:
         """The reading weighed."""
         rows, values = encode(reading, self.index)
         outputs = values @ self.weights.take(rows, axis=0) + self.bias
-        return Score(rows, values, outputs.astype(np.float64), self.is_foreign(reading))
+        return Score(rows, values, softmax(outputs.astype(np.float64)), self.is_foreign(reading))
 
     def is_foreign(self, reading: Reading) -> bool:
         """Whether hardly a word is known, nor a phrase, nor a vital sign stated."""
