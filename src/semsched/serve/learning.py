@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import threading
 import time
 from collections import deque
 from pathlib import Path
@@ -44,6 +45,8 @@ class Teacher:
         self._lessons: deque[Lesson] = deque(maxlen=MAX_LESSONS)
         self._woken = asyncio.Event()
         self._saved_at = time.monotonic()
+        self._saving = threading.Lock()
+        """So that the last to save is the last to write."""
 
     def teach(self, lesson: Lesson) -> None:
         """Learn from this when there is time. Names of models beyond MAX_MODELS share one learner:
@@ -65,7 +68,7 @@ class Teacher:
                 _log.exception("an answer could not be learned from")
             await asyncio.sleep((time.perf_counter() - began) * (1 / SHARE - 1))
             if time.monotonic() - self._saved_at > SAVE_EVERY:
-                self.save()
+                await asyncio.to_thread(self.save)  # nothing is learned meanwhile
 
     def _learn_one(self) -> None:
         lesson = self._lessons.popleft()
@@ -88,6 +91,7 @@ class Teacher:
         if self._state is None or not self.num_learned:
             return
         try:
-            save(self.lengths, self._state)
+            with self._saving:
+                save(self.lengths, self._state)
         except OSError as error:
             _log.warning("cannot save %s: %s", self._state, error.strerror or error)
