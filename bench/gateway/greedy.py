@@ -7,14 +7,15 @@ a fourth sends as much again. Its requests are the same in every run, only what 
 - greedy: class 0 for everything, with a key as keys are unless told: its ceiling is class 2;
 - trusted: class 0 for everything, with a key that may claim it.
 
-The figures are 99th percentiles of TTFT of the others' class 0, as ratios to the honest runs, of
-which there are two, the first and the last: how far they are apart is what the machine's other
-work does to such a figure, and a ratio within that says nothing.
+The figures are 99th percentiles of TTFT of the others' class 0, as ratios to the honest runs.
+Honest and greedy each run twice, the honest first and last: how far these are apart is what the
+machine's other work does to such a figure, and a ratio within that says nothing.
 """
 
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from hashlib import sha256
+from itertools import chain
 
 from .figures import Figure, Lab, quantile, spread
 from .load import Ask, play, ttfts
@@ -37,22 +38,21 @@ CLAIMS: dict[str, tuple[int, int | None]] = {
 }
 """The fourth's ceiling, and the class that it claims (None: that of the text)."""
 
-AGAIN = "honest again"
+RUNS = ("honest", "greedy", "trusted", "greedy", "honest")
 
 
 async def greedy(lab: Lab) -> AsyncIterator[Figure]:
     """Ratios of the others' TTFT."""
     seconds = 120.0 if lab.full else 45.0
-    times = {}
-    for name in (*CLAIMS, AGAIN):
-        times[name] = await _run(lab, name.removesuffix(" again"), seconds)
-        spread(f"{name}: TTFT of the others' class 0", times[name])
-    p99 = {name: quantile(found, 0.99) for name, found in times.items()}
-    honest = quantile(times["honest"] + times[AGAIN], 0.99)
-    yield Figure("greedy_tenant_ttft_ratio", p99["greedy"] / honest, "ratio", "<= 1.20")
-    yield Figure("trusted_tenant_ttft_ratio", p99["trusted"] / honest, "ratio")
-    apart = max(p99["honest"], p99[AGAIN]) / min(p99["honest"], p99[AGAIN])
-    yield Figure("honest_tenant_ttft_ratio", apart, "ratio")
+    times: dict[str, list[list[float]]] = {name: [] for name in CLAIMS}
+    for name in RUNS:
+        times[name].append(await _run(lab, name, seconds))
+        spread(f"{name}: TTFT of the others' class 0", times[name][-1])
+    p99 = {name: quantile([*chain(*runs)], 0.99) for name, runs in times.items()}
+    yield Figure("greedy_tenant_ttft_ratio", p99["greedy"] / p99["honest"], "ratio", "<= 1.20")
+    yield Figure("trusted_tenant_ttft_ratio", p99["trusted"] / p99["honest"], "ratio")
+    first, last = (quantile(run, 0.99) for run in times["honest"])
+    yield Figure("honest_tenant_ttft_ratio", max(first, last) / min(first, last), "ratio")
 
 
 async def _run(lab: Lab, name: str, seconds: float) -> list[float]:
