@@ -157,12 +157,15 @@ def _quotations(stems: Sequence[str]) -> list[tuple[int, int]]:
     return found if quoted < _MOSTLY * len(stems) else []
 
 
+_STOPS = SENTENCE_ENDS | TURNS
+
+
 def _scope(stems: Sequence[str], match: Match) -> range:
     entry = match.entry
     if entry.around:
         return range(_sentence_begin(stems, match.begin), _sentence_end(stems, match.end))
-    last = min(_sentence_end(stems, match.end), match.end + entry.reach)
-    end = next((i for i in range(match.end, last) if stems[i] in TURNS), last)
+    last = min(match.end + entry.reach, len(stems))
+    end = next((i for i in range(match.end, last) if stems[i] in _STOPS), last)
     if entry.commas == "stop" or (entry.commas == "list" and "or" not in stems[match.end : end]):
         end = next((i for i in range(match.end, end) if stems[i] == ","), end)
     return range(match.end, end)
