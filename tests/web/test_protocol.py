@@ -6,7 +6,7 @@ import pytest
 
 from semsched.web.farewell import LINGER
 from semsched.web.limits import Limits
-from tests.web.peers import LOOPS, App, Connect, Peer, serve
+from tests.web.peers import LOOPS, MUCH, App, Connect, Peer, serve
 
 pytestmark = pytest.mark.parametrize("loop", LOOPS)
 
@@ -334,6 +334,21 @@ def test_who_reads_slowly_is_served(loop: str, monkeypatch: pytest.MonkeyPatch) 
             await asyncio.sleep(0.1)
             await peer.take(20_000_000)
         assert not app.num_gone
+
+    serve(loop, Limits(), scene)
+
+
+def test_who_has_his_whole_answer_may_take_his_time(
+    loop: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("semsched.web.protocol.STALL_TIME", 0.05)
+
+    async def scene(app: App, connect: Connect) -> None:
+        peer = await connect()
+        await peer.say(ASK.replace(b" / ", b" /much "))
+        await app.until(lambda: app.paths)
+        await asyncio.sleep(0.3)
+        assert (await peer.answer())[2] == MUCH
 
     serve(loop, Limits(), scene)
 

@@ -12,6 +12,7 @@ from semsched.web.departure import has_left
 from semsched.web.failure import ApiError
 from semsched.web.farewell import LINGER, Farewell
 from semsched.web.limits import Limits
+from semsched.web.timer import Timer
 
 LOOK_EVERY = 0.1
 """Seconds between two looks whether a client has left while nothing is read from it."""
@@ -33,9 +34,9 @@ class Protocol(HttpToolsProtocol):
         self._head_bytes = 0
         """Of an unfinished head, but for the piece with which it began."""
         self._wrong = ApiError(400, "invalid_http", "this is not HTTP")
-        self._alarm: asyncio.TimerHandle | None = None
-        self._lookout: asyncio.TimerHandle | None = None
-        self._stall: asyncio.TimerHandle | None = None
+        self._alarm = Timer(self.loop, self._late)
+        self._lookout = Timer(self.loop, self._look)
+        self._stall = Timer(self.loop, self._stalled)
         self._unanswered: deque[RequestResponseCycle] = deque()
         """Requests in their order, of which the first is being answered."""
         self._is_lost = False
@@ -50,7 +51,7 @@ class Protocol(HttpToolsProtocol):
             message = f"{max_connections} connections are open already"
             self._let_go(ApiError(503, "too_many_connections", message), already=False)
         else:
-            self._set_alarm(self._limits.head_time)
+            self._alarm.set(self._limits.head_time)
 
     def data_received(self, data: bytes) -> None:
         """A piece of a request, or of several."""
@@ -60,28 +61,26 @@ class Protocol(HttpToolsProtocol):
                 self._let_go(self._too_large(), already=True)
                 return
         super().data_received(data)
-        if self._in_head and self._alarm is None:
-            self._set_alarm(self._limits.head_time)
-        if self._lookout is None and self.flow.read_paused:
+        if self._in_head and not self._alarm.is_set:
+            self._alarm.set(self._limits.head_time)
+        if self.flow.read_paused and not self._lookout.is_set:
             self._look()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """It is over."""
         self._is_lost = True
-        self._stop_alarm()
-        self._stop_lookout()
-        self._stop_stall()
+        self._stop_timers()
         self._disconnect()
         super().connection_lost(exc)
 
     def pause_writing(self) -> None:
         """What is sent is not taken."""
         super().pause_writing()
-        self._stall = self.loop.call_later(STALL_TIME, self.hang_up, True)
+        self._stall.set(STALL_TIME)
 
     def resume_writing(self) -> None:
         """It is taken again."""
-        self._stop_stall()
+        self._stall.stop()
         super().resume_writing()
 
     # --- a request -----------------------------------------------------------------------
@@ -100,7 +99,7 @@ class Protocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """The head is whole: an application may see it."""
         self._in_head = False
-        self._stop_alarm()
+        self._alarm.stop()
         size = len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
         if size > self._limits.max_head_bytes:
             self._wrong = self._too_large()
@@ -110,7 +109,7 @@ class Protocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """The body is whole."""
-        self._stop_alarm()
+        self._alarm.stop()
         super().on_message_complete()
 
     def on_response_complete(self) -> None:
@@ -118,7 +117,7 @@ class Protocol(HttpToolsProtocol):
         self._unanswered.popleft()
         super().on_response_complete()
         if self.cycle.response_complete and self.cycle.more_body:
-            self._set_alarm(LINGER)
+            self._alarm.set(LINGER)
 
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - uvicorn's words
         """The parser failed."""
@@ -147,13 +146,12 @@ class Protocol(HttpToolsProtocol):
 
     def _look(self) -> None:
         """Nothing is read from who has sent the next requests already, so nobody would notice."""
-        self._lookout = None
         if not self.flow.read_paused:
             return
         if has_left(self.transport.get_extra_info("socket")):
             self.transport.close()
         else:
-            self._lookout = self.loop.call_later(LOOK_EVERY, self._look)
+            self._lookout.set(LOOK_EVERY)
 
     @property
     def _is_answering(self) -> bool:
@@ -166,33 +164,27 @@ class Protocol(HttpToolsProtocol):
     def _let_go(self, error: ApiError, already: bool) -> None:
         """Tell it why, unless it is in the middle of an earlier answer."""
         self._in_head = False
-        self._stop_alarm()
+        self._alarm.stop()
         if self._is_answering:
             self.transport.close()
             return
+        self._stop_timers()  # the transport is another's from here on
         self.connections.discard(self)
         self.transport.set_protocol(Farewell(self.transport, error, already))
 
-    def _set_alarm(self, seconds: float) -> None:
-        self._alarm = self.loop.call_later(seconds, self._late)
+    def _stop_timers(self) -> None:
+        for timer in (self._alarm, self._lookout, self._stall):
+            timer.stop()
 
-    def _stop_alarm(self) -> None:
-        if self._alarm is not None:
-            self._alarm.cancel()
-            self._alarm = None
-
-    def _stop_lookout(self) -> None:
-        if self._lookout is not None:
-            self._lookout.cancel()
-            self._lookout = None
-
-    def _stop_stall(self) -> None:
-        if self._stall is not None:
-            self._stall.cancel()
-            self._stall = None
+    def _stalled(self) -> None:
+        """It does not take what is sent; whoever has his whole answer may take his time."""
+        if self._is_answering:
+            self.hang_up(reset=True)
+        else:
+            self._stall.set(STALL_TIME)
 
     def _late(self) -> None:
         if self._is_answering:  # what it is owed comes before what it owes
-            self._set_alarm(self._limits.head_time)
+            self._alarm.set(self._limits.head_time)
         else:
             self.transport.abort()
