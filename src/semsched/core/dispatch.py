@@ -6,6 +6,7 @@ the same, which is how a recorded day can be replayed.
 """
 
 import math
+from collections.abc import Set
 from dataclasses import replace
 from heapq import nsmallest
 from typing import NamedTuple
@@ -103,9 +104,11 @@ class Dispatcher:
 
     def _runs_at_once(self, request: Request) -> bool:
         """Whether an engine has room for it and nobody waits who could take it."""
-        if self.lanes and self.lanes.next(self.ledger.classes_with_seat()) is not None:
-            return False
-        return self.ledger.choose(self._load(request)) is not None
+        return self._next() is None and self.ledger.choose(self._load(request)) is not None
+
+    def _next(self, but: Set[str] = frozenset()) -> int | None:
+        """Whose turn it is of those for whom there is a seat, these tenants left out."""
+        return self.lanes.next(self.ledger.classes_with_seat(), but) if self.lanes else None
 
     def _make_room(self, entry: Entry) -> list[int]:
         """Turn away who must go for one that fits beside those at least as urgent."""
@@ -156,10 +159,7 @@ class Dispatcher:
         engine than the one that failed it, or a tenant who has its share of urgent seats.
         """
         assigned, aside, spent = [], dict[int, Place](), set[str]()
-        while self.lanes:
-            id = self.lanes.next(self.ledger.classes_with_seat(), spent)
-            if id is None:
-                break
+        while (id := self._next(spent)) is not None:
             entry = self._entries[id]
             load = self._load(entry.request)
             engine = self.ledger.choose(load, self._avoid.get(id, frozenset()))

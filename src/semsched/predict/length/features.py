@@ -104,9 +104,7 @@ def asked_tokens(prompt: Prompt) -> float:
     makes = bool(prompt.vocabulary & (_GROUP_WORDS["make"] | _GROUP_WORDS["summarise"]))
     largest = 0.0
     for before, count, unit in zip(("", *prompt.ask), prompt.ask, prompt.ask[1:], strict=False):
-        if unit not in _UNIT_TOKENS:
-            continue
-        tokens = _number(count) * _UNIT_TOKENS[unit]
+        tokens = _number(count) * _UNIT_TOKENS.get(unit, 0.0)
         if before in _LEADS or (makes and tokens >= _MANY and count != "a"):
             largest = max(largest, tokens)
     return min(largest, 20_000.0)

@@ -21,11 +21,11 @@ from semsched.predict.length.online import (
     Weights,
 )
 
-FORMAT = 1
+FORMAT = 2
+"""Counts up when the layout changes, or the hash of n-grams."""
 
-_FEATURES = {"lexical": list(LEXICAL), "num_buckets": NUM_BUCKETS, "hash": 2}
-"""State of other features than these is foreign: its weights mean something else. `hash` counts
-the ways in which n-grams were hashed."""
+_FEATURES = {"lexical": list(LEXICAL), "num_buckets": NUM_BUCKETS}
+"""State of other features than these is foreign: its weights mean something else."""
 
 _ARRAYS = {
     "middle_values": NUM_WEIGHTS,

@@ -78,7 +78,7 @@ def read(text: str) -> Reading:
     vitals = read_vitals(stems)
     facts, most_urgent = _phrases(matches, flags, _is_personal(stems))
     facts.update((name, WHOLE) for name in _signs(vitals, most_urgent))
-    names = list(map(_GRAMS.__getitem__, stems))
+    names = _GRAMS.of(stems)
     facts[f"size {min((len(names) - names.count('')).bit_length(), 8)}"] = WHOLE
     if stems[-1:] == ["?"]:  # within, "?sepsis" is how clinicians write a suspicion
         names[-1] = "?"
@@ -180,9 +180,7 @@ KIN = stems_of(
 
 def _is_personal(stems: Sequence[str]) -> bool:
     """Whether the text speaks of somebody's own people or body: "my son"."""
-    return "my" in stems and any(
-        first == "my" and second in KIN for first, second in pairwise(stems)
-    )
+    return any(second in KIN for first, second in pairwise(stems) if first == "my")
 
 
 def _phrases(

@@ -126,14 +126,13 @@ def scopes(stems: Sequence[str], matches: Sequence[Match]) -> list[int]:
     A cue that is itself part of a phrase, as "not" of "not breathing", opens no scope.
     """
     flags = [0] * len(stems)
-    cues = [match for match in matches if match.entry.kind == "scope"]
-    groups = [match for match in matches if match.entry.kind == "group"] if cues else []
-    for match in cues:
-        if not any(group.begin <= match.begin < group.end for group in groups):
+    inside = {i for m in matches if m.entry.kind == "group" for i in range(m.begin, m.end)}
+    for match in matches:
+        if match.entry.kind == "scope" and match.begin not in inside:
             for i in _scope(stems, match):
                 flags[i] |= _FLAGS[match.entry.name]
-    for at in [i for i, stem in enumerate(stems) if len(stem) == 4 and stem.startswith("19")]:
-        if at and stems[at - 1] in _BEFORE_YEARS:
+    for at, stem in enumerate(stems):
+        if at and len(stem) == 4 and stem.startswith("19") and stems[at - 1] in _BEFORE_YEARS:
             for i in range(_sentence_begin(stems, at), _sentence_end(stems, at)):
                 flags[i] |= PAST
     for begin, end in _quotations(stems):

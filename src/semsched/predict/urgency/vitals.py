@@ -103,12 +103,6 @@ _PARTS = {
 _OLD = stems_of("old o age aged infant baby newborn m f male female boy girl lady")
 
 
-_MEASURES = frozenset(("/", "over", "out", "%", "fever", *_UNITS, *_PARTS)) | (
-    _DEGREES | _YEARS | _YEAR
-)
-"""What follows a number that says what it measures."""
-
-
 def read_vitals(stems: Sequence[str]) -> Vitals:
     """The vital signs stated in `stems`; what is impossible is not taken for one."""
     found: dict[str, float] = {}
@@ -129,7 +123,7 @@ _TELLING = Memo(lambda stem: stem in _BY_NAME or stem[0].isdigit())
 
 
 def _statements(stems: Sequence[str]) -> Iterator[tuple[str, float]]:
-    telling = [at for at, tells in enumerate(map(_TELLING.__getitem__, stems)) if tells]
+    telling = [at for at, tells in enumerate(_TELLING.of(stems)) if tells]
     for at in telling:
         if stems[at] in _BY_NAME:
             yield from _named(_BY_NAME[stems[at]], stems, at)
@@ -221,10 +215,11 @@ def _number_after(stems: Sequence[str], begin: int) -> int | None:
 
 def _by_what_follows(stems: Sequence[str], at: int) -> Iterator[tuple[str, float]]:
     """A number that says by what comes after it what it measures."""
+    value = _number(stems[at])
     after = [stem for stem in stems[at + 1 : at + 6] if stem != "-"]
-    if not after or after[0] not in _MEASURES:
+    if not after:
         return
-    value, unit = _number(stems[at]), after[0]
+    unit = after[0]
     if unit in ("/", "over") and len(after) > 1:
         yield from _fraction(value, _number(after[1]), stems[max(at - 4, 0) : at + 5])
     elif after[:3] == ["out", "of", "10"]:

@@ -2,7 +2,7 @@
 
 import re
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -63,6 +63,10 @@ class Memo(dict[str, T]):
             self[word] = value
         return value
 
+    def of(self, words: Sequence[str]) -> list[T]:
+        """What it says of each."""
+        return list(map(self.__getitem__, words))
+
 
 @dataclass(frozen=True, slots=True)
 class Words:
@@ -103,7 +107,7 @@ def read_words(text: str) -> Words:
     head, tail = _edges(text)
     word = _word(text)
     raw = _capped(word.findall(head) + ([_SEAM, *word.findall(tail)] if tail else []))
-    return Words(text, list(map(_STEMS.__getitem__, raw)), raw)
+    return Words(text, _STEMS.of(raw), raw)
 
 
 def _word(text: str) -> re.Pattern[str]:
