@@ -13,7 +13,7 @@ SOURCE = Path(semsched.__file__).parent
 LEVELS: tuple[tuple[str, ...], ...] = (
     ("errors",),
     ("request",),
-    ("belief",),
+    ("belief", "machine_code"),
     ("policy",),
     ("workload",),
     ("predict",),

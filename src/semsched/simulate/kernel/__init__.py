@@ -4,7 +4,7 @@ import logging
 
 from semsched.core.profile import EngineProfile
 from semsched.core.scheduling import Scheduling
-from semsched.simulate.kernel.compile import is_cached, note_cached
+from semsched.simulate.kernel.compile import CODE
 from semsched.simulate.kernel.state import State, blank_state
 from semsched.simulate.kernel.steps import advance
 from semsched.simulate.ranks import Ranks
@@ -26,7 +26,7 @@ def run_kernel(
     progress: Progress | None = None,
 ) -> Served:
     """Serve the whole workload; same contract and same result as the reference."""
-    if not is_cached():
+    if not CODE.is_cached():
         logger.warning("compiling the simulation kernel: half a minute, once")
     state = blank_state(workload, ranks, profile, scheduling)
     cost, total, num_done = profile.cost, len(workload), -1
@@ -34,7 +34,7 @@ def run_kernel(
         advance(state, cost, min(num_done + REQUESTS_PER_CALL, total))
         if progress:
             progress(_num_done(state), total)
-    note_cached()
+    CODE.note_cached()
     return Served(state.outcome, state.totals, series_of(state.points, state.cursor))
 
 

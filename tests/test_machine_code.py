@@ -4,18 +4,18 @@ import subprocess
 import sys
 from pathlib import Path
 
-from semsched.simulate.kernel.compile import cache_folder
+from semsched.simulate.kernel.compile import CODE
 
 COMPILE = """
 import numpy as np
-from semsched.simulate.kernel.compile import cache_folder, is_cached, note_cached
+from semsched.simulate.kernel.compile import CODE
 from semsched.simulate.kernel.heap import ranks_before
 from semsched.simulate.kernel.state import REQUEST
 
-was_cached = is_cached()
+was_cached = CODE.is_cached()
 assert ranks_before(np.zeros(2, REQUEST), 0, 1)
-note_cached()
-print(was_cached, is_cached(), sum(ranks_before.stats.cache_hits.values()), cache_folder())
+CODE.note_cached()
+print(was_cached, CODE.is_cached(), sum(ranks_before.stats.cache_hits.values()), CODE.folder)
 """
 
 
@@ -41,8 +41,8 @@ def test_without_a_place_for_it_the_kernel_still_runs(tmp_path: Path) -> None:
 
 def test_compiling_is_announced_once(tmp_path: Path) -> None:
     run_kernel(dict(os.environ))  # compiles unless another test has
-    copy = tmp_path / "semsched" / cache_folder().name
-    shutil.copytree(cache_folder(), copy, ignore=shutil.ignore_patterns("compiled-*", "*.tmp.*"))
+    copy = tmp_path / "semsched" / CODE.folder.name
+    shutil.copytree(CODE.folder, copy, ignore=shutil.ignore_patterns("compiled-*", "*.tmp.*"))
     environment = {**os.environ, "XDG_CACHE_HOME": str(tmp_path)}
     said = [run_kernel(environment) for _ in range(2)]
     assert said == ["compiling the simulation kernel: half a minute, once\n", ""]
