@@ -47,7 +47,7 @@ class MachineCode:
         numba.config.CACHE_DIR = str(self.folder)  # type: ignore[attr-defined]
         try:
             options: dict[str, Any] = {
-                "cache": self._is_kept,
+                "cache": self.can_be_kept,
                 "error_model": "numpy",
                 "_nrt": False,
             }
@@ -62,7 +62,7 @@ class MachineCode:
 
     def note_cached(self) -> None:
         """All of it has run: what it needs is compiled."""
-        if self._is_kept:
+        if self.can_be_kept:
             self._marker.touch()
 
     @property
@@ -70,7 +70,8 @@ class MachineCode:
         return self.folder / f"compiled-{sys.implementation.cache_tag}-numba-{numba.__version__}"
 
     @cached_property
-    def _is_kept(self) -> bool:
+    def can_be_kept(self) -> bool:
+        """Whether there is a place for it; else every process has to compile anew."""
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
         except OSError:

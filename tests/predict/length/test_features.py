@@ -1,23 +1,18 @@
-import subprocess
-import sys
-
-import numpy as np
 import pytest
 
 from semsched.predict.length.features import (
     LEXICAL,
-    NUM_BUCKETS,
     asked_items,
     asked_tokens,
-    lexical,
-    ngrams,
+    read_signs,
     reworded_words,
 )
 from semsched.predict.length.prompt import read_prompt
+from semsched.predict.length.vocabulary import PHRASES
 
 
 def number(name: str, text: str) -> float:
-    return float(lexical(read_prompt(text))[list(LEXICAL).index(name)])
+    return float(read_signs(read_prompt(text)).numbers[LEXICAL.index(name)])
 
 
 @pytest.mark.parametrize(
@@ -42,7 +37,15 @@ def test_a_length_asked_for_in_words_is_read(text: str, tokens: float) -> None:
 
 @pytest.mark.parametrize(
     ("text", "items"),
-    [("top 10 films", 10), ("five ideas for lunch", 5), ("list 9999 cats", 200), ("my cats", 0)],
+    [
+        ("top 10 films", 10),
+        ("five ideas for lunch", 5),
+        ("list 9999 cats", 200),
+        ("my cats", 0),
+        ("3 lists of the 5 best cats", 3),  # the first that says so
+        ("five list ten", 5),
+        ("ideas for the best", 0),
+    ],
 )
 def test_the_number_of_things_asked_for_is_read(text: str, items: float) -> None:
     assert asked_items(read_prompt(text)) == items
@@ -82,31 +85,20 @@ def test_pasted_text_between_the_ends_is_not_the_request() -> None:
     assert number("long", f"{pasted} {pasted} an essay") > 0
 
 
-def test_ngrams_are_distinct_buckets() -> None:
-    buckets = ngrams(read_prompt("the cat and the cat and the cat"))
-    assert len(set(buckets)) == len(buckets)
-    assert (np.diff(buckets) > 0).all()
-    assert 0 <= buckets.min() <= buckets.max() < NUM_BUCKETS
+def test_there_is_a_number_for_each_name() -> None:
+    signs = read_signs(read_prompt("Translate in 50 words"))
+    assert signs.numbers.shape == (len(LEXICAL),)
+    assert signs.asked_tokens == pytest.approx(70)
+    assert signs.reworded_words == 4
 
 
-def test_the_order_of_words_matters() -> None:
-    assert set(ngrams(read_prompt("dog bites man"))) != set(ngrams(read_prompt("man bites dog")))
+def test_a_group_counts_each_word_once_and_four_at_most() -> None:
+    assert number("code", "python python html") == 1.0
+    assert number("code", "python java html css react django") == 2.0
 
 
-def test_hashes_are_the_same_in_every_process() -> None:
-    program = (
-        "from semsched.predict.length.prompt import read_prompt\n"
-        "from semsched.predict.length.features import ngrams\n"
-        "print(ngrams(read_prompt('h\u00e9llo world')).tolist())"
-    )
-    here = str(ngrams(read_prompt("h\u00e9llo world")).tolist())
-    for seed in ("1", "2"):
-        there = subprocess.run(
-            [sys.executable, "-c", program],
-            env={"PYTHONHASHSEED": seed, "PYTHONUTF8": "1"},
-            capture_output=True,
-            text=True,
-            encoding="utf-8",
-            check=True,
-        )
-        assert there.stdout.strip() == here
+@pytest.mark.parametrize(("kind", "phrase"), [(k, p) for k in PHRASES for p in PHRASES[k]])
+def test_each_phrase_is_found_as_whole_words_in_a_row(kind: str, phrase: str) -> None:
+    first, *others = phrase.split()
+    assert number(kind, f"Well, {phrase}!") == 1.0
+    assert number(kind, f"{phrase}x {' so '.join([first, *others])}") == 0.0

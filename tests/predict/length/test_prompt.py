@@ -3,7 +3,8 @@ from time import process_time
 import numpy as np
 import pytest
 
-from semsched.predict.length.features import lexical, ngrams
+from semsched.predict.length.features import read_signs
+from semsched.predict.length.ngrams import ngrams
 from semsched.predict.length.online import encode
 from semsched.predict.length.prompt import MAX_EDGE, read_prompt
 
@@ -29,11 +30,21 @@ ADVERSARIAL = {
 
 
 def test_words_are_cut_at_everything_that_is_no_letter_or_digit() -> None:
-    assert read_prompt("Don't STOP, x_1: 3.5!").words == ("don", "t", "stop", "x_1", "3", "5")
+    assert read_prompt("Don't STOP, x_1: 3.5!").words == ["don", "t", "stop", "x_1", "3", "5"]
+
+
+def test_ascii_is_cut_like_any_other_text() -> None:
+    every = "".join(map(chr, range(128)))
+    for text in (every, "A".join(every), "", "  "):
+        assert read_prompt(f"{text} \u00e9").words == [*read_prompt(text).words, "\u00e9"]
+
+
+def test_words_of_our_vocabulary_are_known() -> None:
+    assert read_prompt("Translate the app into app code").known == {"translate", "app", "code"}
 
 
 def test_a_script_without_spaces_gives_a_word_per_character() -> None:
-    assert read_prompt("\u519920000\u5b57 ok").words == ("\u5199", "20000", "\u5b57", "ok")
+    assert read_prompt("\u519920000\u5b57 ok").words == ["\u5199", "20000", "\u5b57", "ok"]
 
 
 def test_only_the_edges_are_read_and_the_whole_is_estimated() -> None:
@@ -64,5 +75,5 @@ def test_every_character_and_none_are_text() -> None:
     chunks = [every[i : i + 500] for i in range(0, len(every), 500)]
     for text in ("", *chunks):
         prompt = read_prompt(text)
-        assert np.isfinite(lexical(prompt)).all()
-        assert ngrams(prompt).size > 0
+        assert np.isfinite(read_signs(prompt).numbers).all()
+        assert ngrams(prompt.asked).size > 0

@@ -126,7 +126,7 @@ def test_outputs_of_one_class_are_merged() -> None:
 
 @pytest.mark.parametrize("output", range(len(OUTPUTS)))
 def test_each_output_counts_for_its_class(output: int) -> None:
-    probabilities = model({"fire": {output: 5.0}}, {}).score(read("fire")).probabilities
+    probabilities = model({"fire": {output: 5.0}}, {}).score("fire").probabilities
     assert probabilities.argmax() == OUTPUTS[output]
     assert probabilities.max() > 0.9
 
@@ -152,7 +152,7 @@ def test_probabilities_are_a_row_for_each_text_and_sum_to_one(texts: list[str]) 
     np.testing.assert_allclose(probabilities.sum(axis=1), 1)
     assert (probabilities >= 0).all()
     for text, row in zip(texts, probabilities, strict=True):
-        np.testing.assert_array_equal(linear.score(read(text)).probabilities, row)
+        np.testing.assert_array_equal(linear.score(text).probabilities, row)
 
 
 ELSEWHERE = """

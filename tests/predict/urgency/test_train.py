@@ -68,14 +68,14 @@ def test_work_about_a_matter_has_outputs_of_its_own() -> None:
         Seed(f"story: {seed.text}", seed.urgency, seed.why, seed.file) if seed.is_task else seed
         for seed in seeds
     ]
-    score = train(as_work).score(read("story: the boat is green"))
+    score = train(as_work).score("story: the boat is green")
     assert score.chances.argmax() == 5
     assert score.probabilities.argmax() == 3
 
 
 def test_an_output_that_no_seed_has_is_out_of_the_question() -> None:
     model = train(seeds_of())
-    chances = model.score(read("story: the boat is green")).chances
+    chances = model.score("story: the boat is green").chances
     assert chances[5:].max() < chances[:5].max() * np.exp(-10)
 
 

@@ -12,9 +12,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from semsched.predict.length.features import LEXICAL, Vector, asked_tokens, lexical, reworded_words
+from semsched.predict.length.features import LEXICAL, Signs, read_signs
 from semsched.predict.length.lengths import Caps, Lengths, lengths
-from semsched.predict.length.prompt import Prompt, read_prompt
+from semsched.predict.length.prompt import read_prompt
 
 TYPICAL = 400.0
 """Tokens of an answer to a prompt that shows no sign of anything."""
@@ -40,6 +40,7 @@ ASKED_WEIGHT = 0.8
 REWORDED_TOKENS, REWORDED_WEIGHT = 1.5, 0.5
 """Output tokens for each word of a text to be reworded, and how far that overrides the signs."""
 
+_LOG_TYPICAL = log(TYPICAL)
 _WEIGHTS = np.array([COEFFICIENTS.get(name, 0.0) for name in LEXICAL])
 
 
@@ -50,12 +51,12 @@ class Guess(NamedTuple):
     spread: float
 
 
-def guess(prompt: Prompt, numbers: Vector) -> Guess:
-    """The prior of one prompt whose named numbers are `numbers`."""
-    log_p50 = log(TYPICAL) + float(_WEIGHTS @ numbers)
-    if asked := asked_tokens(prompt):
+def guess(signs: Signs) -> Guess:
+    """The prior of a prompt that shows `signs`."""
+    log_p50 = _LOG_TYPICAL + float(_WEIGHTS.dot(signs.numbers))
+    if asked := signs.asked_tokens:
         return Guess(log_p50 + ASKED_WEIGHT * (log(max(asked, 1.0)) - log_p50), ASKED_SPREAD)
-    if source := reworded_words(prompt):
+    if source := signs.reworded_words:
         same = log(REWORDED_TOKENS * max(source, 1.0))
         log_p50 += REWORDED_WEIGHT * (same - log_p50)
     return Guess(log_p50, SPREAD)
@@ -63,8 +64,7 @@ def guess(prompt: Prompt, numbers: Vector) -> Guess:
 
 def prior_lengths(texts: Sequence[str], max_output_tokens: Caps = None) -> Lengths:
     """P50 and P90 of output tokens by rules of thumb, shape [len(texts)] each."""
-    prompts = [read_prompt(text) for text in texts]
-    guesses = [guess(prompt, lexical(prompt)) for prompt in prompts]
+    guesses = [guess(read_signs(read_prompt(text))) for text in texts]
     p50 = [exp(each.log_p50) for each in guesses]
     p90 = [exp(each.log_p50 + each.spread) for each in guesses]
     return lengths(p50, p90, max_output_tokens)

@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from semsched.predict.archive import FAULTS
-from semsched.predict.length.features import LEXICAL, NUM_BUCKETS
+from semsched.predict.length.features import LEXICAL
+from semsched.predict.length.ngrams import NUM_BUCKETS
 from semsched.predict.length.online import (
     NUM_DENSE,
     NUM_WEIGHTS,

@@ -1,18 +1,27 @@
 """The urgency classifier: from text to probabilities, a class, and the words it rests on."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Protocol, Self
 
 import numpy as np
 
 from semsched.predict.urgency.decide import COSTS, Costs, decide_one, is_unsure
 from semsched.predict.urgency.embedded import SecondLook, mix
 from semsched.predict.urgency.evidence import shown, weigh, words_for
-from semsched.predict.urgency.features import Reading, read
+from semsched.predict.urgency.features import has_several
 from semsched.predict.urgency.model import LinearModel, Score
 from semsched.predict.urgency.model_file import shipped
 from semsched.predict.urgency.verdict import Floats, Verdict
 from semsched.request import NUM_CLASSES
+
+
+class Scorer(Protocol):
+    """What reads a text and weighs it: the model itself, or its kernel."""
+
+    def score(self, text: str) -> Score:
+        """What was found in the text, and what the model makes of it."""
+        ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,32 +35,46 @@ class UrgencyClassifier:
     model: LinearModel = field(default_factory=lambda: shipped().linear)
     second: SecondLook | None = None
     costs: Costs = COSTS
+    kernel: Scorer | None = None
+    """Reads texts in place of the model."""
+
+    def compiled(self) -> Self:
+        """The same, in a third of the time for each text: for whoever reads many.
+
+        Takes half a second; and half a minute once, which it announces. Where the result of that
+        cannot be kept, it warns and stays as it is.
+        """
+        from semsched.predict.urgency.kernel import Kernel  # numba is too large for one text
+
+        if not Kernel.can_be_kept():
+            return self
+        return replace(self, kernel=Kernel(self.model))
 
     def predict(self, texts: Sequence[str]) -> Floats:
         """Probabilities of the classes 0..4, shape [len(texts), 5]."""
-        rows = [
-            self._probabilities(reading, self.model.score(reading)) for reading in map(read, texts)
-        ]
+        rows = [self._probabilities(self._score(text)) for text in texts]
         return np.array(rows, dtype=np.float64).reshape(-1, NUM_CLASSES)
 
     def classify(self, text: str, *, explain: bool = False) -> Verdict:
         """The class of `text` and why; with `explain` also the evidence, weightiest first."""
-        reading = read(text)
-        score = self.model.score(reading)
-        probabilities = tuple(self._probabilities(reading, score).tolist())
+        score = self._score(text)
+        probabilities = tuple(self._probabilities(score).tolist())
         urgency = decide_one(probabilities, self.costs)
-        weighed = weigh(self.model, reading, score, urgency)
+        weighed = weigh(self.model, score, urgency)
         if is_unsure(probabilities):
             reason = "nothing in the text says how urgent it is"
         else:
-            reason = words_for(reading, weighed) or "no single word decides"
-        evidence = shown(reading, weighed) if explain else ()
+            reason = words_for(weighed) or "no single word decides"
+        evidence = shown(weighed) if explain else ()
         return Verdict(urgency, reason, probabilities, evidence)
 
-    def _probabilities(self, reading: Reading, score: Score) -> Floats:
+    def _score(self, text: str) -> Score:
+        return (self.kernel or self.model).score(text)
+
+    def _probabilities(self, score: Score) -> Floats:
         """An embedding cannot read numbers: where vital signs are stated it is not asked."""
         first = score.probabilities
-        if self.second is None or reading.has_vitals:
+        if self.second is None or has_several(score.vitals):
             return first
-        look = self.second.look(reading.words.text)
+        look = self.second.look(score.words.text)
         return first if look is None else mix(first, look, self.second.head.share)

@@ -1,12 +1,17 @@
 """Which words a class rests on, and how much each weighs."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
-from semsched.predict.urgency.features import WHOLE, Place, Reading
+import numpy as np
+
+from semsched.predict.urgency.features import WHOLE
 from semsched.predict.urgency.lexicon import SMALL
 from semsched.predict.urgency.model import FACT, OUTPUTS, LinearModel, Score
-from semsched.predict.urgency.verdict import Evidence
-from semsched.predict.urgency.words import stems_of
+from semsched.predict.urgency.verdict import Evidence, Floats
+from semsched.predict.urgency.vitals import Vitals
+from semsched.predict.urgency.words import Memo, Words, stems_of
+from semsched.request import NUM_CLASSES
 
 MAX_EVIDENCE = 8
 """Pieces of evidence that are shown."""
@@ -16,53 +21,70 @@ LEAST_WEIGHT = 0.05
 
 
 class Weighed(NamedTuple):
-    """A feature, the words it stands on, and its weight in nats."""
+    """Features of a text that weigh something, and how much (nats)."""
 
-    name: str
-    place: Place
-    weight: float
+    score: Score
+    names: Sequence[str]
+    """Of the features, by row."""
+    heavy: list[int]
+    """Which features weigh LEAST_WEIGHT or more, the weightiest first."""
+    weights: list[float]
+    """Of each feature of the score: above 0 it speaks for the class, below against it."""
+
+    def name(self, at: int) -> str:
+        """Of a feature."""
+        return self.names[int(self.score.features[at, 0])].removeprefix(FACT)
+
+    def place(self, at: int) -> tuple[int, int]:
+        """The words a feature stands on, [begin, end)."""
+        _, begin, end = self.score.features[at].tolist()
+        return begin, end
 
 
-def weigh(model: LinearModel, reading: Reading, score: Score, urgency: int) -> list[Weighed]:
-    """What speaks for `urgency` (above 0) or against it (below), the weightiest first, down to
-    LEAST_WEIGHT.
+def weigh(model: LinearModel, score: Score, urgency: int) -> Weighed:
+    """What speaks for `urgency` or against it.
 
     The weight of a feature is what it adds to the log odds of the likeliest output of that class
     against all others, to the first order.
     """
-    chances = score.chances.copy()
-    best = max((i for i, of in enumerate(OUTPUTS) if of == urgency), key=lambda i: chances[i])
-    chances[best] = 0.0
-    direction = -chances / max(chances.sum(), 1e-12)
+    direction = _direction(score.chances.tolist(), urgency)
+    weights = model.weights.take(score.features[:, 0], axis=0) @ direction
+    weights[: score.num_grams] *= score.share
+    sizes = np.abs(weights)
+    heavy = np.flatnonzero(sizes >= LEAST_WEIGHT)
+    heavy = heavy[np.argsort(-sizes[heavy], kind="stable")]
+    return Weighed(score, model.names, heavy.tolist(), weights.tolist())
+
+
+def _direction(chances: list[float], urgency: int) -> Floats:
+    """The likeliest output of a class against the others as they stand, shape [len(OUTPUTS)]."""
+    best = max(_OUTPUTS_OF[urgency], key=chances.__getitem__)
+    others = max(sum(chances) - chances[best], 1e-12)
+    direction = [-chance / others for chance in chances]
     direction[best] = 1.0
-    weights = score.values * (model.weights.take(score.rows, axis=0) @ direction)
-    found = [
-        Weighed(name, place, weight)
-        for (name, place), weight in zip(_known(model, reading), weights.tolist(), strict=False)
-        if abs(weight) >= LEAST_WEIGHT
-    ]
-    return sorted(found, key=lambda item: -abs(item.weight))
+    return np.array(direction)
 
 
-def _known(model: LinearModel, reading: Reading) -> list[tuple[str, Place]]:
-    """The features that have a name and a weight, in the order of `encode`."""
-    grams = [item for item in reading.grams.items() if item[0] in model.index]
-    return grams + [item for item in reading.facts.items() if FACT + item[0] in model.index]
+_OUTPUTS_OF = [
+    [i for i, of in enumerate(OUTPUTS) if of == urgency] for urgency in range(NUM_CLASSES)
+]
 
 
-def shown(reading: Reading, weighed: list[Weighed]) -> tuple[Evidence, ...]:
+def shown(weighed: Weighed) -> tuple[Evidence, ...]:
     """The weightiest as spans of the text; overlapping words are named once."""
-    spans = reading.words.spans()
+    text, spans = weighed.score.words.text, weighed.score.words.spans()
     kept: list[Evidence] = []
     taken: set[int] = set()
-    for name, (begin, end), weight in weighed:
+    for at in weighed.heavy:
         if len(kept) == MAX_EVIDENCE:
             break
+        begin, end = weighed.place(at)
         if not taken.isdisjoint(range(begin, end)):
             continue
         taken.update(range(begin, end))
         start, stop = (spans[begin][0], spans[end - 1][1]) if end else WHOLE
-        kept.append(Evidence(start, stop, reading.words.text[start:stop], name, weight))
+        words = text[start:stop]
+        kept.append(Evidence(start, stop, words, weighed.name(at), weighed.weights[at]))
     return tuple(kept)
 
 
@@ -78,11 +100,12 @@ _LOUD = 0.3
 """Nats from which on a phrase or a vital sign is named before words."""
 
 
-def words_for(reading: Reading, weighed: list[Weighed]) -> str:
+def words_for(weighed: Weighed) -> str:
     """The words that speak loudest for the class, as one line: "chest pain", "systolic 83"."""
-    said: list[str] = []
-    for name, (begin, end), _ in _loudest(reading, weighed):
-        words = _said(reading, begin, end) if end else _value(reading, name)
+    score, said = weighed.score, list[str]()
+    for at in _loudest(weighed):
+        begin, end = weighed.place(at)
+        words = _said(score.words, begin, end) if end else _value(score.vitals, weighed.name(at))
         if words and not any(words in other for other in said):
             said.append(words)
         if len(said) == MAX_REASON_WORDS:
@@ -90,25 +113,31 @@ def words_for(reading: Reading, weighed: list[Weighed]) -> str:
     return ", ".join(said)[:120]
 
 
-def _loudest(reading: Reading, weighed: list[Weighed]) -> list[Weighed]:
+def _loudest(weighed: Weighed) -> list[int]:
     """What speaks for the class: phrases and vital signs before mere words."""
-    speaking = [item for item in weighed if item.weight > 0]
-    return sorted(speaking, key=lambda item: item.name not in reading.facts or item.weight < _LOUD)
+    weights, num_grams = weighed.weights, weighed.score.num_grams
+    speaking = [at for at in weighed.heavy if weights[at] > 0]
+    return sorted(speaking, key=lambda at: at < num_grams or weights[at] < _LOUD)
 
 
-def _said(reading: Reading, begin: int, end: int) -> str:
+def _said(words: Words, begin: int, end: int) -> str:
     """The words as written; "" if none of them means anything by itself."""
-    stems = reading.words.stems[begin:end]
-    telling = any(
-        stem not in SMALL and stem not in _EMPTY and (len(stem) > 2 or not stem.isascii())
-        for stem in stems
-    )
+    stems = words.stems[begin:end]
+    telling = any(map(_TELLS.__getitem__, stems))
     numbers = all(stem[0].isdigit() for stem in stems)
-    return " ".join(reading.words.raw[begin:end]) if telling and not numbers else ""
+    return " ".join(words.raw[begin:end]) if telling and not numbers else ""
 
 
-def _value(reading: Reading, name: str) -> str:
+def _tells(stem: str) -> bool:
+    return stem not in SMALL and stem not in _EMPTY and (len(stem) > 2 or not stem.isascii())
+
+
+_TELLS = Memo(_tells)
+"""Whether a word means anything by itself."""
+
+
+def _value(vitals: Vitals, name: str) -> str:
     """ "systolic 3" (points) -> "systolic 83"; "" for what is no vital sign."""
     field = name.split(" ")[0]
-    value = getattr(reading.vitals, field, None)
+    value = getattr(vitals, field, None)
     return "" if value is None else f"{field.replace('_', ' ')} {value:.3g}"

@@ -23,17 +23,27 @@ CLAIMS = stems_of(
 )
 """What claims urgency without saying why."""
 
-_DENIALS = stems_of("not isn't non no nothing low least less")
+DENIALS = stems_of("not isn't non no nothing low least less")
 """Before a claim they make it none: "not urgent" is worth reading."""
 
 NUM_PIECES = 4096
 """Buckets for the pieces of words that the model does not know."""
 
-_MARKS = ("", "-", "~", "-", "'", "'", "'", "'")
-_NAMES = ("", "|negated", "|past", "|negated", "|quoted", "|quoted", "|quoted", "|quoted")
+MARKS = ("", "-", "~", "-", "'", "'", "'", "'")
+SCOPES = ("", "|negated", "|past", "|negated", "|quoted", "|quoted", "|quoted", "|quoted")
 """By the flags of a word."""
 
-_START = 4
+TASK, AT_START = "|task", "|start"
+"""Mark a phrase in a text that names a task, and a task that is named at the beginning."""
+
+MOST_URGENT, NUM_TASKS, SIZE = "most urgent phrase {}", "{} kinds of task", "size {}"
+NO_PHRASE = "none"
+PERSONAL = "one's own people"
+"""Facts about a text as a whole."""
+
+MAX_TASKS, MAX_SIZE = 3, 8
+
+START = 4
 """Words at the beginning of a text among which a task is usually named."""
 
 _STEPS = (0, 1, 2, 3, 4, 5, 6, 8, 10, 12)
@@ -66,7 +76,7 @@ class Reading:
     @property
     def has_vitals(self) -> bool:
         """Whether the text states more than one vital sign."""
-        return len(points(self.vitals)) > 1
+        return has_several(self.vitals)
 
 
 def read(text: str) -> Reading:
@@ -77,9 +87,9 @@ def read(text: str) -> Reading:
     flags = scopes(stems, matches)
     vitals = read_vitals(stems)
     facts, most_urgent = _phrases(matches, flags, _is_personal(stems))
-    facts.update((name, WHOLE) for name in _signs(vitals, most_urgent))
+    facts.update((name, WHOLE) for name in signs(vitals, most_urgent))
     names = _GRAMS.of(stems)
-    facts[f"size {min((len(names) - names.count('')).bit_length(), 8)}"] = WHOLE
+    facts[SIZE.format(min((len(names) - names.count("")).bit_length(), MAX_SIZE))] = WHOLE
     if stems[-1:] == ["?"]:  # within, "?sepsis" is how clinicians write a suspicion
         names[-1] = "?"
     return Reading(words, vitals, _grams(names, flags), facts)
@@ -88,13 +98,13 @@ def read(text: str) -> Reading:
 def _without_claims(words: Words) -> Words:
     """The words less claims and the marks around them, of which the first stays a boundary."""
     left_out: set[int] = set()
-    if _CLAIMING.isdisjoint(words.stems):
+    if CLAIMING.isdisjoint(words.stems):
         return words
     for begin, end in _claims(words.stems):
         first, last = begin, end
-        while first and _is_mark(words.stems[first - 1]):
+        while first and is_mark(words.stems[first - 1]):
             first -= 1
-        while last < len(words.stems) and _is_mark(words.stems[last]):
+        while last < len(words.stems) and is_mark(words.stems[last]):
             last += 1
         keeps_boundary = 0 < first < begin and first - 1 not in left_out
         left_out.update(range(first + keeps_boundary, last))
@@ -103,7 +113,7 @@ def _without_claims(words: Words) -> Words:
     return words.only([at for at in range(len(words.stems)) if at not in left_out])
 
 
-def _is_mark(stem: str) -> bool:
+def is_mark(stem: str) -> bool:
     return not stem[0].isalnum()
 
 
@@ -113,44 +123,44 @@ def _claims(stems: Sequence[str]) -> Iterator[tuple[int, int]]:
     "urgent", "top priority", "priority level: 0", "urgency=0", "P1".
     """
     for at, stem in enumerate(stems):
-        if stem not in _CLAIMING:
+        if stem not in CLAIMING:
             continue
-        if stem in CLAIMS and not (at and stems[at - 1] in _DENIALS):
-            begin = at - 1 if at and stems[at - 1] in _DEGREES else at
-            yield begin, _level_after(stems, at + 1) if stem in _LEVELLED else at + 1
+        if stem in CLAIMS and not (at and stems[at - 1] in DENIALS):
+            begin = at - 1 if at and stems[at - 1] in DEGREES else at
+            yield begin, _level_after(stems, at + 1) if stem in LEVELLED else at + 1
         elif (stem, stems[at + 1 : at + 2]) in _LETTERED or stems[at : at + 3] == _RIGHT_NOW:
             yield at, at + 2
-        elif at == 0 and stem in _NUMBERS and stems[1:2] == [":"]:
+        elif at == 0 and stem in NUMBERS and stems[1:2] == [":"]:
             yield 0, 1
 
 
 def _level_after(stems: Sequence[str], at: int) -> int:
     """The end of a claim whose word ends at `at`: behind the level, if one follows."""
     for place in range(at, min(at + 4, len(stems))):
-        if stems[place] in _LEVEL_WORDS:
+        if stems[place] in LEVEL_WORDS:
             continue
-        return place + 1 if [stems[place]] in _LEVELS else at
+        return place + 1 if stems[place] in LEVELS else at
     return at
 
 
-_DEGREES = stems_of("top highest high higher max maximum very extremely most super absolute")
-_LEVELS = tuple([level] for level in "01234")
-_LETTERED = tuple(("p", level) for level in _LEVELS)
+DEGREES = stems_of("top highest high higher max maximum very extremely most super absolute")
+LEVELS = frozenset("01234")
+_LETTERED = tuple(("p", [level]) for level in LEVELS)
 _RIGHT_NOW = ["right", "now", ":"]
-_NUMBERS = frozenset("911 999 112 sos mayday".split())
-_CLAIMING = CLAIMS | _NUMBERS | {"p", "right"}
+NUMBERS = frozenset("911 999 112 sos mayday".split())
+CLAIMING = CLAIMS | NUMBERS | {"p", "right"}
 """What any claim begins with."""
 
-_LEVELLED = stems_of("priority urgency severity sev")
-_LEVEL_WORDS = stems_of("level class number is : = - # incident ticket request")
+LEVELLED = stems_of("priority urgency severity sev")
+LEVEL_WORDS = stems_of("level class number is : = - # incident ticket request")
 
 
-def _gram(stem: str) -> str:
+def gram(stem: str) -> str:
     """What a stem is called among the grams; "" for a mark, which parts the words beside it."""
     return "#" if stem[0].isdigit() else stem if stem[0].isalnum() else ""
 
 
-_GRAMS = Memo(_gram)
+_GRAMS = Memo(gram)
 
 
 def _grams(names: Sequence[str], flags: Sequence[int]) -> dict[str, Place]:
@@ -162,7 +172,7 @@ def _grams(names: Sequence[str], flags: Sequence[int]) -> dict[str, Place]:
             last = ""
             continue
         if flags[at]:
-            word = _MARKS[flags[at]] + word
+            word = MARKS[flags[at]] + word
         grams.setdefault(word, (at, at + 1))
         if last:
             grams.setdefault(f"{last} {word}", (last_at, at + 1))
@@ -193,24 +203,24 @@ def _phrases(
     """
     gates = {m.entry.name for m in matches if m.entry.kind == "gate" and not flags[m.begin]}
     facts: dict[str, Place] = {}
-    most_urgent = "none"
+    most_urgent = NO_PHRASE
     for entry, begin, end in matches:
         if entry.kind == "group":
-            so = _NAMES[flags[begin]] or ("|task" if gates and not personal else "")
+            so = SCOPES[flags[begin]] or (TASK if gates and not personal else "")
             facts.setdefault(entry.name + so, (begin, end))
             if not so:
                 facts.setdefault(f"={entry.phrase}", (begin, end))
                 most_urgent = min(most_urgent, str(entry.urgency))
         elif entry.kind == "gate" and not flags[begin]:
-            facts.setdefault(entry.name + ("|start" if begin < _START else ""), (begin, end))
-    facts[f"most urgent phrase {most_urgent}"] = WHOLE
-    facts[f"{min(len(gates), 3)} kinds of task"] = WHOLE
+            facts.setdefault(entry.name + (AT_START if begin < START else ""), (begin, end))
+    facts[MOST_URGENT.format(most_urgent)] = WHOLE
+    facts[NUM_TASKS.format(min(len(gates), MAX_TASKS))] = WHOLE
     if personal:
-        facts["one's own people"] = WHOLE
+        facts[PERSONAL] = WHOLE
     return facts, most_urgent
 
 
-def _signs(vitals: Vitals, most_urgent: str) -> Iterator[str]:
+def signs(vitals: Vitals, most_urgent: str) -> Iterator[str]:
     """Points of each vital sign and of all of them; shock index, pain and age in steps."""
     scored = points(vitals)
     yield from (f"{field} {score}" for field, score in scored.items())
@@ -219,7 +229,7 @@ def _signs(vitals: Vitals, most_urgent: str) -> Iterator[str]:
         yield f"vitals {_STEPS[bisect_right(_STEPS, total) - 1]}"
         yield f"worst vital {worst}"
         yield f"{min(len(scored), 4)} vitals, worst {worst}"
-        yield f"most urgent phrase {most_urgent}, vitals {_condition(total, worst)}"
+        yield f"{MOST_URGENT.format(most_urgent)}, vitals {_condition(total, worst)}"
     if vitals.heart_rate and vitals.systolic and (vitals.age is None or vitals.age >= ADULT):
         index = vitals.heart_rate / vitals.systolic
         yield f"shock index {_SHOCKS[bisect_right(_SHOCKS, index) - 1]} or more"
@@ -229,6 +239,11 @@ def _signs(vitals: Vitals, most_urgent: str) -> Iterator[str]:
         yield f"age {_AGES[bisect_right(_AGES, vitals.age) - 1]} or more"
         if vitals.age < _NEWBORN and (vitals.temperature or 0) >= _FEVER:
             yield "fever of a newborn"
+
+
+def has_several(vitals: Vitals) -> bool:
+    """Whether more than one vital sign is stated."""
+    return len(points(vitals)) > 1
 
 
 def _condition(total: int, worst: int) -> str:

@@ -109,14 +109,14 @@ def _entries(tables: Mapping[str, Any]) -> Iterator[tuple[list[str], Entry]]:
 
 
 NEGATED, PAST, QUOTED = 1, 2, 4
-_FLAGS = {"negated": NEGATED, "past": PAST}
+FLAGS = {"negated": NEGATED, "past": PAST}
 
-_QUOTES = {'"': '"', "\u201c": "\u201d", "\u201e": "\u201c", "\u00ab": "\u00bb", "`": "`", "'": "'"}
+QUOTES = {'"': '"', "\u201c": "\u201d", "\u201e": "\u201c", "\u00ab": "\u00bb", "`": "`", "'": "'"}
 
-_BEFORE_YEARS = frozenset("in during summer winter year of".split())
+BEFORE_YEARS = frozenset("in during summer winter year of".split())
 """What makes 1978 a year and not a time of day."""
 
-_MOSTLY = 0.8
+MOSTLY = 0.8
 """Share of a text from which on quotation marks around it say nothing about it."""
 
 
@@ -130,9 +130,9 @@ def scopes(stems: Sequence[str], matches: Sequence[Match]) -> list[int]:
     for match in matches:
         if match.entry.kind == "scope" and match.begin not in inside:
             for i in _scope(stems, match):
-                flags[i] |= _FLAGS[match.entry.name]
+                flags[i] |= FLAGS[match.entry.name]
     for at, stem in enumerate(stems):
-        if at and len(stem) == 4 and stem.startswith("19") and stems[at - 1] in _BEFORE_YEARS:
+        if at and len(stem) == 4 and stem.startswith("19") and stems[at - 1] in BEFORE_YEARS:
             for i in range(_sentence_begin(stems, at), _sentence_end(stems, at)):
                 flags[i] |= PAST
     for begin, end in _quotations(stems):
@@ -143,20 +143,20 @@ def scopes(stems: Sequence[str], matches: Sequence[Match]) -> list[int]:
 
 def _quotations(stems: Sequence[str]) -> list[tuple[int, int]]:
     """What stands in quotation marks; nothing if that is nearly all."""
-    if _QUOTES.keys().isdisjoint(stems):
+    if QUOTES.keys().isdisjoint(stems):
         return []
     found, opened, closing = [], 0, ""
     for at, stem in enumerate(stems):
         if closing and stem == closing:
             found.append((opened, at))
             closing = ""
-        elif not closing and stem in _QUOTES:
-            opened, closing = at + 1, _QUOTES[stem]
+        elif not closing and stem in QUOTES:
+            opened, closing = at + 1, QUOTES[stem]
     quoted = sum(end - begin for begin, end in found)
-    return found if quoted < _MOSTLY * len(stems) else []
+    return found if quoted < MOSTLY * len(stems) else []
 
 
-_STOPS = SENTENCE_ENDS | TURNS
+STOPS = SENTENCE_ENDS | TURNS
 
 
 def _scope(stems: Sequence[str], match: Match) -> range:
@@ -164,21 +164,21 @@ def _scope(stems: Sequence[str], match: Match) -> range:
     if entry.around:
         return range(_sentence_begin(stems, match.begin), _sentence_end(stems, match.end))
     last = min(match.end + entry.reach, len(stems))
-    end = next((i for i in range(match.end, last) if stems[i] in _STOPS), last)
+    end = next((i for i in range(match.end, last) if stems[i] in STOPS), last)
     if entry.commas == "stop" or (entry.commas == "list" and "or" not in stems[match.end : end]):
         end = next((i for i in range(match.end, end) if stems[i] == ","), end)
     return range(match.end, end)
 
 
-_FARTHEST = 40
+FARTHEST = 40
 """Words that a sentence is taken to have at most on either side of a cue."""
 
 
 def _sentence_begin(stems: Sequence[str], at: int) -> int:
-    last = max(at - _FARTHEST, 0)
+    last = max(at - FARTHEST, 0)
     return next((i + 1 for i in range(at - 1, last - 1, -1) if stems[i] in SENTENCE_ENDS), last)
 
 
 def _sentence_end(stems: Sequence[str], at: int) -> int:
-    last = min(at + _FARTHEST, len(stems))
+    last = min(at + FARTHEST, len(stems))
     return next((i for i in range(at, last) if stems[i] in SENTENCE_ENDS), last)

@@ -2,14 +2,17 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from math import sqrt
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from semsched.predict.urgency.features import WHOLE, Reading, pieces, read
+from semsched.predict.urgency.features import WHOLE, Place, Reading, pieces, read
 from semsched.predict.urgency.verdict import Floats
+from semsched.predict.urgency.vitals import Vitals
+from semsched.predict.urgency.words import Words
 from semsched.request import NUM_CLASSES
 
 OUTPUTS = (0, 1, 2, 3, 4, 3, 4)
@@ -33,14 +36,18 @@ Rows = NDArray[np.intp]
 
 
 class Score(NamedTuple):
-    """What the model makes of a text: its sparse vector, and the chances of each output.
+    """What was found in a text, and what the model makes of it."""
 
-    rows and values [features], chances [len(OUTPUTS)].
-    """
-
-    rows: Rows
-    values: NDArray[np.float32]
+    words: Words
+    vitals: Vitals
+    features: NDArray[np.integer[Any]]
+    """[features that have a name, 3]: row of the weights, and the words it stands on, [begin, end).
+    The first `num_grams` are words and pairs, the others facts."""
+    num_grams: int
+    share: float
+    """What each gram weighs, against 1 of each fact."""
     chances: Floats
+    """Of each output, shape [len(OUTPUTS)]."""
     is_foreign: bool
     """Whether next to nothing in the text is known."""
 
@@ -63,11 +70,29 @@ class LinearModel:
     weights: NDArray[np.float32]
     bias: NDArray[np.float32]
 
-    def score(self, reading: Reading) -> Score:
-        """The reading weighed."""
+    @cached_property
+    def names(self) -> list[str]:
+        """The features that have one, by row."""
+        return sorted(self.index, key=lambda name: self.index[name])
+
+    def score(self, text: str) -> Score:
+        """The text read and weighed."""
+        reading = read(text)
+        grams = self._named("", reading.grams)
+        features = np.array(grams + self._named(FACT, reading.facts), np.intp).reshape(-1, 3)
         rows, values = encode(reading, self.index)
-        outputs = values @ self.weights.take(rows, axis=0) + self.bias
-        return Score(rows, values, softmax(outputs.astype(np.float64)), self.is_foreign(reading))
+        share = float(values[0]) if grams else 0.0
+        chances, is_foreign = self._chances(rows, values), self.is_foreign(reading)
+        return Score(
+            reading.words, reading.vitals, features, len(grams), share, chances, is_foreign
+        )
+
+    def _named(self, kind: str, found: Mapping[str, Place]) -> list[tuple[int, int, int]]:
+        index = self.index
+        return [(index[kind + x], *place) for x, place in found.items() if kind + x in index]
+
+    def _chances(self, rows: Rows, values: Floats) -> Floats:
+        return softmax(values @ self.weights.take(rows, axis=0) + self.bias)
 
     def is_foreign(self, reading: Reading) -> bool:
         """Whether hardly a word is known, nor a phrase, nor a vital sign stated."""
@@ -78,11 +103,11 @@ class LinearModel:
 
     def predict(self, texts: Sequence[str]) -> Floats:
         """Probabilities of the classes, shape [len(texts), 5]."""
-        rows = [self.score(read(text)).probabilities for text in texts]
+        rows = [self.score(text).probabilities for text in texts]
         return np.array(rows, dtype=np.float64).reshape(-1, NUM_CLASSES)
 
 
-def encode(reading: Reading, index: Mapping[str, int]) -> tuple[Rows, NDArray[np.float32]]:
+def encode(reading: Reading, index: Mapping[str, int]) -> tuple[Rows, Floats]:
     """A text as a sparse vector: rows of the weights and their values.
 
     First the grams and then the facts that are known, in the reading's order, then pieces. Grams
@@ -95,14 +120,23 @@ def encode(reading: Reading, index: Mapping[str, int]) -> tuple[Rows, NDArray[np
         for name, row in zip(reading.grams, found, strict=True)
         if row is None and " " not in name
     ]
-    share = GRAM_WEIGHT / sqrt(max(len(known) + len(unknown), 1))
-    parts = sorted(set().union(*(pieces(name.lstrip("-~'")) for name in unknown[:MAX_UNKNOWN])))
     facts = [row for name in reading.facts if (row := index.get(FACT + name)) is not None]
-    rows = known + facts + [len(index) + part for part in parts]
-    values = np.ones(len(rows), dtype=np.float32)
+    parts = [len(index) + part for part in parts_of(unknown)]
+    share = share_of(len(known) + len(unknown))
+    values = np.ones(len(known) + len(facts) + len(parts))
     values[: len(known)] = share
     values[len(known) + len(facts) :] = share * sqrt(len(unknown) / max(len(parts), 1))
-    return np.array(rows, dtype=np.intp), values
+    return np.array(known + facts + parts, dtype=np.intp), values
+
+
+def share_of(num_grams: int) -> float:
+    """What each of so many grams weighs."""
+    return GRAM_WEIGHT / sqrt(max(num_grams, 1))
+
+
+def parts_of(unknown: Sequence[str]) -> list[int]:
+    """The pieces of words that are not known, scope marks aside; each once, in order."""
+    return sorted(set().union(*(pieces(name.lstrip("-~'")) for name in unknown[:MAX_UNKNOWN])))
 
 
 def softmax(outputs: Floats) -> Floats:

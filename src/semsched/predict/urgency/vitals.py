@@ -100,6 +100,11 @@ _PARTS = {
     "month": 12.0, "mo": 12.0, "mos": 12.0, "mth": 12.0, "week": 52.0, "wk": 52.0, "wks": 52.0,
     "day": 365.0, "days": 365.0,
 }  # fmt: skip
+_AFTER_NUMBERS = (
+    {"/", "over", "out", "%", "fever"} | _DEGREES | _UNITS.keys() | _PARTS.keys() | _YEARS | _YEAR
+)
+"""What follows a number that says by itself what it measures."""
+
 _OLD = stems_of("old o age aged infant baby newborn m f male female boy girl lady")
 
 
@@ -121,22 +126,40 @@ _WORSE: Mapping[str, Callable[[float, float], float]] = {
 _TELLING = Memo(lambda stem: stem in _BY_NAME or stem[0].isdigit())
 """Whether a word names a sign or is a number."""
 
+SIGN_NAMES = frozenset({*_BY_NAME, "avpu"})
+
+
+def is_telling(stem: str) -> bool:
+    """Whether a word may state a vital sign; a text without such a word states none."""
+    return stem in SIGN_NAMES or stem[0].isdigit()
+
 
 def _statements(stems: Sequence[str]) -> Iterator[tuple[str, float]]:
     telling = [at for at, tells in enumerate(_TELLING.of(stems)) if tells]
     for at in telling:
-        if stems[at] in _BY_NAME:
-            yield from _named(_BY_NAME[stems[at]], stems, at)
-        elif stems[at] == "2" and stems[at - 1 : at] == ["o"]:
-            yield from _named(_BY_NAME["oxygen"], stems, at)
-        else:
-            yield from _by_what_follows(stems, at)
+        sign = _sign_at(stems, at)
+        if sign is None:
+            if _unit_after(stems, at) in _AFTER_NUMBERS:
+                yield from _by_what_follows(stems, at)
+        elif (position := _number_after(stems, at + 1)) is not None:
+            yield from _reading(sign, stems, at, position)
     if "p" in stems and "r" in stems:
         yield from _pulse_and_breath(stems)
     if "avpu" in stems:
         yield from _avpu(stems, stems.index("avpu"))
     if "e" in stems and "v" in stems:
         yield from _responses(stems, stems.index("e"))
+
+
+def _sign_at(stems: Sequence[str], at: int) -> Sign | None:
+    """The sign that a telling word names; None for a number."""
+    if stems[at] == "2" and stems[at - 1 : at] == ["o"]:
+        return _BY_NAME["oxygen"]
+    return _BY_NAME.get(stems[at])
+
+
+def _unit_after(stems: Sequence[str], at: int) -> str:
+    return next((stem for stem in stems[at + 1 : at + 6] if stem != "-"), "")
 
 
 def _pulse_and_breath(stems: Sequence[str]) -> Iterator[tuple[str, float]]:
@@ -165,11 +188,10 @@ def _responses(stems: Sequence[str], at: int) -> Iterator[tuple[str, float]]:
         yield from _within("gcs", sum(map(_number, scores)), 3, 15)
 
 
-def _named(sign: Sign, stems: Sequence[str], at: int) -> Iterator[tuple[str, float]]:
-    """The number after a name; of a blood pressure, both."""
-    position = _number_after(stems, at + 1)
-    if position is None:
-        return
+def _reading(
+    sign: Sign, stems: Sequence[str], at: int, position: int
+) -> Iterator[tuple[str, float]]:
+    """The number at `position`, after the name of a sign; of a blood pressure, both."""
     value = _number(stems[position])
     if sign.field == "temperature":
         value = _celsius(value)
@@ -214,11 +236,9 @@ def _number_after(stems: Sequence[str], begin: int) -> int | None:
 
 
 def _by_what_follows(stems: Sequence[str], at: int) -> Iterator[tuple[str, float]]:
-    """A number that says by what comes after it what it measures."""
+    """A number that says by what comes after it (_AFTER_NUMBERS) what it measures."""
     value = _number(stems[at])
     after = [stem for stem in stems[at + 1 : at + 6] if stem != "-"]
-    if not after:
-        return
     unit = after[0]
     if unit in ("/", "over") and len(after) > 1:
         yield from _fraction(value, _number(after[1]), stems[max(at - 4, 0) : at + 5])
