@@ -35,7 +35,8 @@ NUM_TIMED = 300
 def main() -> None:
     """Print the figures."""
     print_urgency("", urgency.UrgencyClassifier())
-    print_times(urgency.UrgencyClassifier())
+    print_times(urgency.UrgencyClassifier().compiled())
+    print_uncompiled(urgency.UrgencyClassifier())
     try:
         second = urgency.SecondLook.with_minilm(urgency.shipped().head, deadline=60.0)
     except InputError as error:
@@ -97,7 +98,7 @@ def print_false_alarms(
 
 
 def print_times(classifier: urgency.UrgencyClassifier) -> None:
-    """CPU time of a prediction, and of the worst of many strange texts."""
+    """CPU time of a prediction, as the gateway reads texts, and of the worst of strange ones."""
     for words in (25, 100):
         times = cpu_ms(classifier.predict, cut_texts(words))
         print_figure(f"urgency_ms_{words}_words", fmean(times), "ms")
@@ -108,6 +109,12 @@ def print_times(classifier: urgency.UrgencyClassifier) -> None:
     ]
     worst = max(cpu_ms(classifier.predict, strange))
     print_figure("urgency_ms_worst_strange_text", worst, "ms")
+
+
+def print_uncompiled(classifier: urgency.UrgencyClassifier) -> None:
+    """The same of who reads a few texts only, as `semsched predict` does."""
+    times = cpu_ms(classifier.predict, cut_texts(100))
+    print_figure("urgency_uncompiled_ms_100_words", fmean(times), "ms")
 
 
 def embed_ms(classifier: urgency.UrgencyClassifier, num_texts: int = 100) -> float:
@@ -160,6 +167,7 @@ def print_lengths() -> None:
 def length_ms(num_prompts: int = 500) -> tuple[float, float]:
     """Milliseconds of one prediction and of learning from one answer, 100 words each."""
     predictor = length.LengthPredictor()
+    predictor.compile()
     texts = [f"{i} {PROMPT}" for i in range(num_prompts)]
     began_at = perf_counter()
     for text in texts:

@@ -13,6 +13,8 @@ import pytest
 import yaml  # type: ignore[import-untyped]
 from prometheus_client.parser import text_string_to_metric_families
 
+from semsched.predict.length import LengthPredictor
+from semsched.predict.urgency import UrgencyClassifier
 from semsched.request import CLASS_NAMES
 from semsched.serve.config import load_config
 from semsched.serve.config.gateway import Server
@@ -81,6 +83,21 @@ def test_the_unit_stops_reloads_and_is_shut_in() -> None:
     assert service["ProtectSystem"] == "strict"
     assert service["WorkingDirectory"] == f"/var/lib/{service['StateDirectory']}"
     assert service["CapabilityBoundingSet"] == ""
+
+
+def test_what_the_service_compiles_is_kept() -> None:
+    service = unit()["Service"]
+    assert service["CacheDirectory"] == "semsched"  # the folder of ours in XDG_CACHE_HOME
+    assert service["Environment"] == "XDG_CACHE_HOME=/var/cache"
+
+
+def test_the_image_brings_the_predictors_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
+    [run] = [each for each in instructions("RUN") if each.startswith("python -c")]
+    compiled = list[object]()
+    monkeypatch.setattr(UrgencyClassifier, "compiled", lambda self: compiled.append(self))
+    monkeypatch.setattr(LengthPredictor, "compile", lambda self: compiled.append(self))
+    exec(run.split('"')[1], {})  # noqa: S102 - ours
+    assert [type(each) for each in compiled] == [UrgencyClassifier, LengthPredictor]
 
 
 def test_whoever_stops_it_waits_longer_than_it_takes() -> None:

@@ -9,6 +9,8 @@ import logging
 import signal
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 from semsched.core.dispatch import Limits
@@ -50,16 +52,21 @@ def limits_of(config: GatewayConfig) -> Limits:
 def classifier_of(config: GatewayConfig) -> UrgencyClassifier:
     """The urgency classifier. Raises InputError if it needs what is not installed."""
     if not config.urgency.embed:
-        return UrgencyClassifier()
-    model = shipped()
-    return UrgencyClassifier(model.linear, SecondLook.with_minilm(model.head))
+        return _compiled()
+    return replace(_compiled(), second=SecondLook.with_minilm(shipped().head))
+
+
+@cache
+def _compiled() -> UrgencyClassifier:
+    """Made once: a reload shall not hold up the loop."""
+    return UrgencyClassifier().compiled()
 
 
 def admission_of(config: GatewayConfig, lengths: LengthPredictor) -> Admission:
     """How requests are read. Raises InputError if it needs what is not there."""
     classifier = classifier_of(config)
     classifier.classify("")  # the first request shall find everything loaded
-    lengths.believe("", 1)
+    lengths.compile()
     return Admission(
         policy_of(config),
         config.queue.policy,

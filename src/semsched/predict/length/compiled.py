@@ -3,11 +3,13 @@
 import numpy as np
 
 from semsched.predict.length.features import read_signs
-from semsched.predict.length.kernel import corrections, distinct, forget
+from semsched.predict.length.kernel import CODE, corrections, distinct, forget
 from semsched.predict.length.ngrams import MAX_PIECES, NUM_BUCKETS, Indices
 from semsched.predict.length.online import Learner
 from semsched.predict.length.prior import guess
 from semsched.predict.length.prompt import ASK_HEAD, ASK_TAIL, read_prompt
+
+__all__ = ["CODE", "Compiled"]
 
 _MOST_FOUND = 2 * (ASK_HEAD + ASK_TAIL) + 1 + MAX_PIECES
 """Words, pairs and pieces that a request can have."""

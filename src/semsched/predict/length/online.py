@@ -183,12 +183,14 @@ class LengthPredictor:
         """From here on predict by machine code: the same up to rounding, several times as fast.
 
         Takes 4 s the first time; 0.7 s and 120 MB, mostly numba itself, once what it compiled lies
-        on the disk: worth it for who predicts ten thousand lengths.
+        on the disk: worth it for who predicts ten thousand lengths. Where there is no place for
+        that nothing changes.
         """
-        from semsched.predict.length.compiled import Compiled  # it imports numba
+        from semsched.predict.length.compiled import CODE, Compiled  # it imports numba
 
-        code = Compiled()
-        self._ngrams, self._logs = code.ngrams, code.logs
+        if CODE.can_be_kept and self._logs is _logs:
+            code = Compiled()
+            self._ngrams, self._logs = code.ngrams, code.logs
 
     def predict(
         self, texts: Sequence[str], max_output_tokens: Caps = None, model: str = ""

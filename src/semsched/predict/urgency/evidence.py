@@ -21,24 +21,21 @@ LEAST_WEIGHT = 0.05
 
 
 class Weighed(NamedTuple):
-    """Features of a text that weigh something, and how much (nats)."""
+    """Features of a text, and what each weighs (nats): above 0 it speaks for a class, below
+    against it."""
 
     score: Score
     names: Sequence[str]
-    """Of the features, by row."""
-    heavy: list[int]
-    """Which features weigh LEAST_WEIGHT or more, the weightiest first."""
+    """Of all features, by row."""
+    places: list[list[int]]
+    """Of this text's features: row, and the words it stands on, [begin, end)."""
     weights: list[float]
-    """Of each feature of the score: above 0 it speaks for the class, below against it."""
+    heavy: list[int]
+    """Which of them weigh LEAST_WEIGHT or more, the weightiest first."""
 
     def name(self, at: int) -> str:
         """Of a feature."""
-        return self.names[int(self.score.features[at, 0])].removeprefix(FACT)
-
-    def place(self, at: int) -> tuple[int, int]:
-        """The words a feature stands on, [begin, end)."""
-        _, begin, end = self.score.features[at].tolist()
-        return begin, end
+        return self.names[self.places[at][0]].removeprefix(FACT)
 
 
 def weigh(model: LinearModel, score: Score, urgency: int) -> Weighed:
@@ -53,7 +50,7 @@ def weigh(model: LinearModel, score: Score, urgency: int) -> Weighed:
     sizes = np.abs(weights)
     heavy = np.flatnonzero(sizes >= LEAST_WEIGHT)
     heavy = heavy[np.argsort(-sizes[heavy], kind="stable")]
-    return Weighed(score, model.names, heavy.tolist(), weights.tolist())
+    return Weighed(score, model.names, score.features.tolist(), weights.tolist(), heavy.tolist())
 
 
 def _direction(chances: list[float], urgency: int) -> Floats:
@@ -78,7 +75,7 @@ def shown(weighed: Weighed) -> tuple[Evidence, ...]:
     for at in weighed.heavy:
         if len(kept) == MAX_EVIDENCE:
             break
-        begin, end = weighed.place(at)
+        _, begin, end = weighed.places[at]
         if not taken.isdisjoint(range(begin, end)):
             continue
         taken.update(range(begin, end))
@@ -104,7 +101,7 @@ def words_for(weighed: Weighed) -> str:
     """The words that speak loudest for the class, as one line: "chest pain", "systolic 83"."""
     score, said = weighed.score, list[str]()
     for at in _loudest(weighed):
-        begin, end = weighed.place(at)
+        _, begin, end = weighed.places[at]
         words = _said(score.words, begin, end) if end else _value(score.vitals, weighed.name(at))
         if words and not any(words in other for other in said):
             said.append(words)

@@ -31,6 +31,10 @@ class Vitals:
     age: float | None = None
 
 
+NOTHING = Vitals()
+"""What most texts state."""
+
+
 @dataclass(frozen=True, slots=True)
 class Sign:
     """A vital sign: what it is called, what it may measure, and which of two values is worse."""
@@ -114,7 +118,7 @@ def read_vitals(stems: Sequence[str]) -> Vitals:
     for field, value in _statements(stems):
         worse = _WORSE[field]
         found[field] = worse(found[field], value) if field in found else value
-    return Vitals(**found)
+    return Vitals(**found) if found else NOTHING
 
 
 _WORSE: Mapping[str, Callable[[float, float], float]] = {

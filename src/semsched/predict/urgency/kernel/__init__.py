@@ -10,7 +10,7 @@ from semsched.predict.urgency.features import MARKS, NO_PHRASE, gram, has_severa
 from semsched.predict.urgency.kernel.compile import CODE
 from semsched.predict.urgency.kernel.desk import Counts, blank_desk
 from semsched.predict.urgency.kernel.features import read
-from semsched.predict.urgency.kernel.tables import BLANK_INSIDE, Ints, build
+from semsched.predict.urgency.kernel.tables import Ints, build
 from semsched.predict.urgency.kernel.weighing import weigh_up
 from semsched.predict.urgency.lexicon import NEGATED, PAST, QUOTED
 from semsched.predict.urgency.model import (
@@ -21,15 +21,12 @@ from semsched.predict.urgency.model import (
     parts_of,
     share_of,
 )
-from semsched.predict.urgency.vitals import Vitals, read_vitals
+from semsched.predict.urgency.vitals import NOTHING, Vitals, read_vitals
 from semsched.predict.urgency.words import Words, read_words
 from semsched.request import NUM_CLASSES
 
 _MARKS = tuple(MARKS[flag] for flag in (0, NEGATED, PAST, QUOTED))
 """By the columns of word_rows."""
-
-_NOTHING = Vitals()
-
 
 _log = logging.getLogger(__name__)
 
@@ -63,11 +60,10 @@ class Kernel:
         """The text read and weighed, as by the model."""
         words = read_words(text)
         codes = np.fromiter(map(self._codes.__getitem__, words.stems), np.int32, len(words.stems))
-        if BLANK_INSIDE in codes:
-            return self._model.score(text)
         with self._lock:
-            read(self._tables, self._desk, codes)
-            return self._weighed(words)
+            if read(self._tables, self._desk, codes):
+                return self._weighed(words)
+        return self._model.score(text)
 
     def _weighed(self, words: Words) -> Score:
         """What lies on the desk, with what is left to be read by Python: vital signs, and words
@@ -76,7 +72,7 @@ class Kernel:
         count = Counts(*desk.counts.tolist())
         if count.words < len(words.stems):
             words = words.only(desk.kept[: count.words].tolist())
-        vitals = read_vitals(words.stems) if count.telling else _NOTHING
+        vitals = read_vitals(words.stems) if count.telling else NOTHING
         unknown = _names(words, desk.unknown[: count.unknown].tolist())
         features = self._features(count, self._signs(vitals, count.most_urgent))
         share = share_of(count.grams + len(unknown))
@@ -101,7 +97,7 @@ class Kernel:
         return self._desk.features[:end].copy()
 
     def _signs(self, vitals: Vitals, most_urgent: int) -> list[int]:
-        if vitals is _NOTHING:
+        if vitals is NOTHING:
             return []
         phrase = str(most_urgent) if most_urgent < NUM_CLASSES else NO_PHRASE
         rows = (self._model.index.get(FACT + name) for name in signs(vitals, phrase))

@@ -10,8 +10,11 @@ from semsched.request import NUM_CLASSES
 
 
 @compiled
-def read(t: Tables, d: Desk, codes: Ints) -> None:
-    """Read a text; what was found lies on the desk."""
+def read(t: Tables, d: Desk, codes: Ints) -> bool:
+    """Read a text; what was found lies on the desk. Whether it could be read (BLANK_INSIDE)."""
+    for code in codes:
+        if code == tables.BLANK_INSIDE:
+            return False
     n = without_claims(t, d, codes)
     num_found = find(t, d, n)
     mark_scopes(t, d, n, num_found)
@@ -22,6 +25,7 @@ def read(t: Tables, d: Desk, codes: Ints) -> None:
     note_grams(t, d, n)
     d.counts[desk.GRAMS] = d.counts[desk.FEATURES]
     note_phrases(t, d, n, num_found)
+    return True
 
 
 @compiled
