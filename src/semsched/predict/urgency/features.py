@@ -106,7 +106,7 @@ def _without_claims(words: Words) -> Words:
             first -= 1
         while last < len(words.stems) and is_mark(words.stems[last]):
             last += 1
-        keeps_boundary = 0 < first < begin and first - 1 not in left_out
+        keeps_boundary = 0 < first < begin
         left_out.update(range(first + keeps_boundary, last))
     if not left_out:
         return words

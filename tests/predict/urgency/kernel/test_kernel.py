@@ -144,6 +144,17 @@ def test_where_machine_code_finds_no_place_it_is_not_made(
     assert "no place for machine code" in record.getMessage()
 
 
+def test_compiling_is_announced(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    Kernel(MODELS["knows nothing"])
+    assert not caplog.records
+    monkeypatch.setattr(CODE, "is_cached", lambda: False)
+    Kernel(MODELS["knows nothing"])
+    [record] = caplog.records
+    assert "half a minute, once" in record.getMessage()
+
+
 def test_tables_hold_every_pair_of_the_model() -> None:
     linear = shipped().linear
     _, tables = build(linear)

@@ -77,9 +77,8 @@ def leave_out(t: Tables, d: Desk, codes: Ints, begin: int, end: int) -> None:
         first -= 1
     while last < len(codes) and has(t, codes[last], tables.IS_MARK):
         last += 1
-    if 0 < first < begin and not d.flags[first - 1]:
-        first += 1
-    for at in range(first, last):
+    keeps_boundary = 0 < first < begin
+    for at in range(first + keeps_boundary, last):
         d.flags[at] = 1
 
 
