@@ -46,6 +46,7 @@ def test_every_seed_of_ours() -> None:
 
 @given(st.text(st.characters()))  # half surrogate pairs included
 @example("")
+@example("priority level number is: 0 fire")  # one word too far for a level
 @example("\ufdfa not breathing")  # one character that unfolds to several words
 @example("\u00b4\u00bd \u00b2\u2460 1\u00b75 BP 8\u0660/\u0664")
 def test_any_text(text: str) -> None:
@@ -81,6 +82,7 @@ def test_huge_texts_of_one_thing(mark: str) -> None:
 
 MODELS = {
     "knows nothing": model({}, {}),
+    "knows one word in three": model({"zorb": {0: 1.0}}, {}),
     "knows no numbers": model({"fire": {0: 1.0}, "fire smok": {1: 1.0}}, {0: 0.5}),
     "knows marked words only": model(
         {"-fire": {0: 1.0}, "~#": {1: 1.0}, "'fire -smok": {3: 2.0}, "^ -fire": {4: 1.0}}, {}
@@ -92,7 +94,7 @@ MODELS = {
     ),
 }
 TEXTS = (
-    "", "fire", "fire smoke?", "no fire, no smoke", "1978 and 12, no 7", "had 3 in 1978", "fire?",
+    "", "zorb ab cd 12", "zorb ab cd ef", "fire", "fire smoke?", "no fire, no smoke", "1978 and 12, no 7", "had 3 in 1978", "fire?",
     "'no fire' smoke '12'", "denies fire ?", "fire fire fire", "- fire -", "is the house on fire?",
 )  # fmt: skip
 
