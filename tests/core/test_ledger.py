@@ -70,6 +70,18 @@ def test_the_least_loaded_engine_is_chosen() -> None:
     assert ledger.classes_with_seat() == []
 
 
+def test_seats_and_classes_are_those_of_the_open() -> None:
+    ledger = Ledger()
+    ledger.open("a", Capacity(seats=2, reserve=1))
+    ledger.open("b", Capacity(seats=4))
+    assert ledger.num_seats == 6
+    ledger.close("b")
+    ledger.open("a", Capacity(seats=1, reserve=1))
+    assert ledger.num_seats == 1
+    assert ledger.classes_with_seat() == [0, 1]
+    assert ledger.classes_with_seat([4, 1]) == [1]
+
+
 def test_a_closed_engine_keeps_its_books_and_may_come_back() -> None:
     ledger = Ledger()
     ledger.open("a", Capacity(seats=1))

@@ -130,6 +130,14 @@ def test_a_stream_that_breaks_ends_with_an_error_and_not_as_if_done(fault: Fault
     play(scene, Faulty(fault), Faulty())
 
 
+def test_the_last_part_is_passed_on_before_the_end_is_missed() -> None:
+    async def scene(fleet: Fleet) -> None:
+        said = (await read_stream(fleet.live.http))[1]
+        assert said.startswith(event("a") + event("b") + b'data: {"error":')
+
+    play(scene, Faulty(says(STREAM + chunk(event("a")), chunk(event("b")) + END, gap=0.05)))
+
+
 def test_a_stream_in_which_the_engine_itself_gives_up_has_failed() -> None:
     gives_up = b'data: {"error":{"message":"out of memory","code":500}}\n\n' + DONE
 

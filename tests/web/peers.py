@@ -68,6 +68,10 @@ class App:
                 async with client.watched():
                     while True:
                         await client.write(MUCH, more=True)
+            case "/bye":
+                await client.start(200, [(b"content-length", b"9")])
+                await client.hang_up(reset=False)
+                return
             case "/drop":
                 await self.go_on.wait()
                 await client.hang_up(reset=True)
@@ -114,6 +118,11 @@ class Peer:
         """Read so much."""
         async with asyncio.timeout(5):
             await self._reader.readexactly(num_bytes)
+
+    async def rest(self) -> bytes:
+        """All that comes until the server hangs up."""
+        async with asyncio.timeout(5):
+            return await self._reader.read()
 
     async def closed(self, within: float) -> bool:
         """Whether the server hangs up in time, without another word."""

@@ -84,6 +84,36 @@ def test_whoever_watches_is_told_and_whoever_pauses_is_woken() -> None:
     assert asyncio.run(play()) == ["left"]
 
 
+def watched() -> tuple[Client, asyncio.Future[None]]:
+    """A client of our server, and what is set when it leaves."""
+    gone: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    return Client({"state": {"gone": gone}}, Wire().receive, Wire().send), gone
+
+
+@pytest.mark.parametrize("after", [0, 0.01])
+def test_who_is_watched_and_leaves_ends_what_is_done(after: float) -> None:
+    async def play() -> None:
+        client, gone = watched()
+        asyncio.get_running_loop().call_later(after, gone.set_result, None)
+        await asyncio.sleep(0.005)
+        with pytest.raises(GoneError):
+            async with client.watched():
+                await asyncio.sleep(60)
+        await asyncio.sleep(0.01)  # nor is it cancelled twice
+
+    asyncio.run(play())
+
+
+def test_who_leaves_when_all_is_done_ends_nothing() -> None:
+    async def play() -> None:
+        client, gone = watched()
+        async with client.watched():
+            gone.set_result(None)
+        await asyncio.sleep(0.01)
+
+    asyncio.run(play())
+
+
 def test_a_pause_ends_by_itself() -> None:
     asyncio.run(Client({}, Wire().receive, Wire().send).pause(0.001))
 

@@ -305,6 +305,33 @@ def test_who_has_sent_the_next_and_leaves_is_missed_at_once(
     serve(loop, Limits(), scene)
 
 
+def test_who_leaves_after_a_large_body_is_missed_at_once(
+    loop: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("semsched.web.protocol.LOOK_EVERY", 60)  # it is read from, and so noticed
+
+    async def scene(app: App, connect: Connect) -> None:
+        peer = await connect()
+        await peer.say(LONG.replace(b" / ", b" /watch "))
+        await app.until(lambda: app.paths)
+        await asyncio.sleep(0.05)
+        peer.close()
+        await app.until(lambda: app.num_gone, within=0.25)
+
+    serve(loop, Limits(), scene)
+
+
+def test_who_is_hung_up_on_gets_what_was_sent(loop: str) -> None:
+    async def scene(_: App, connect: Connect) -> None:
+        peer = await connect()
+        await peer.say(ASK.replace(b" / ", b" /bye "))
+        said = await peer.rest()
+        assert said.startswith(b"HTTP/1.1 200")
+        assert said.endswith(b"\r\n\r\n")
+
+    serve(loop, Limits(), scene)
+
+
 @pytest.mark.parametrize("later", [b"", ASK, b"\x00\x00"], ids=["", "next", "nonsense"])
 def test_who_stops_reading_is_let_go_whatever_he_sends(
     loop: str, later: bytes, monkeypatch: pytest.MonkeyPatch

@@ -8,6 +8,7 @@ the same, which is how a recorded day can be replayed.
 import math
 from collections.abc import Set
 from dataclasses import replace
+from functools import lru_cache, partial
 from heapq import nsmallest
 from typing import NamedTuple
 
@@ -66,7 +67,7 @@ class Dispatcher:
         self.lanes = Lanes()
         self.seated: dict[int, str] = {}
         """The engine of each request that was sent to one."""
-        self._cost = cost
+        self._time_left = lru_cache(4096)(partial(remaining_time, cost))  # asked for time and again
         self._shares = UrgentShares()
         self._entries: dict[int, Entry] = {}
         self._bytes = [0] * NUM_CLASSES
@@ -108,7 +109,8 @@ class Dispatcher:
 
     def _next(self, but: Set[str] = frozenset()) -> int | None:
         """Whose turn it is of those for whom there is a seat, these tenants left out."""
-        return self.lanes.next(self.ledger.classes_with_seat(), but) if self.lanes else None
+        classes = self.lanes.classes
+        return self.lanes.next(self.ledger.classes_with_seat(classes), but) if classes else None
 
     def _make_room(self, entry: Entry) -> list[int]:
         """Turn away who must go for one that fits beside those at least as urgent."""
@@ -147,7 +149,7 @@ class Dispatcher:
     def _service_time(self, request: Request) -> float:
         """Predicted seconds, alone on an engine."""
         p50, p90 = request.predicted_output_tokens, request.predicted_p90_tokens
-        return remaining_time(self._cost, request.prompt_tokens, 0, 0, p50, p90)
+        return self._time_left(request.prompt_tokens, 0, 0, p50, p90)
 
     # --- to an engine --------------------------------------------------------------------
 
@@ -180,8 +182,7 @@ class Dispatcher:
         """Seconds by P50, memory by P90, where there is one."""
         longest = max(request.predicted_output_tokens, request.predicted_p90_tokens)
         kv_tokens = request.prompt_tokens + min(longest, request.max_output_tokens)
-        seats = self.ledger.num_seats
-        carried = self._shares.carried(request.tenant, request.urgency, seats)
+        carried = self._shares.carried(request.tenant, request.urgency, self.ledger.num_seats)
         return Load(carried, kv_tokens, self._service_time(request))
 
     def _seat(self, entry: Entry, load: Load, engine: str) -> None:
@@ -224,13 +225,12 @@ class Dispatcher:
         used = load.work
         if output_tokens is not None:
             read = request.prompt_tokens if prompt_tokens is None else max(prompt_tokens, 1)
-            used = remaining_time(self._cost, read, 0, 0, output_tokens, 0)
+            used = self._time_left(read, 0, 0, output_tokens, 0)
         self.lanes.charge(request.urgency, request.tenant, (used - load.work) / entry.weight)
         self._forget(id)
 
     def _unseat(self, entry: Entry, engine: str) -> Load:
-        load = self.ledger[engine].loads[entry.request.id]
-        self.ledger[engine].remove(entry.request.id)
+        load = self.ledger[engine].remove(entry.request.id)
         self._shares.give_back(entry.request.tenant, load.urgency)
         return load
 

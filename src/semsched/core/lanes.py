@@ -10,6 +10,7 @@ a packet, set right when the answer has ended; VTC (arXiv 2401.00588) counts tok
 """
 
 from collections.abc import Iterable, Iterator, Set
+from operator import neg
 from typing import NamedTuple
 
 from semsched.core.queue import WaitQueue
@@ -37,9 +38,6 @@ class Lane:
         """Seconds of service per weight, of each tenant that was ever here."""
         self._reached = 0.0
         """What the tenant had that was served last: who comes back starts there, not earlier."""
-
-    def __len__(self) -> int:
-        return len(self._by_rank)
 
     def best_key(self) -> Key:
         """The key of its best request, whoever's turn it is."""
@@ -75,12 +73,13 @@ class Lane:
     def push(self, id: int, place: Place) -> None:
         """Let a request wait."""
         self._by_rank.push(id, place.key)
-        self._worst_first.push(id, tuple(-part for part in place.key))
-        self._of_tenant.setdefault(place.tenant, WaitQueue()).push(id, place.key)
-        if place.tenant not in self._turns:
+        self._worst_first.push(id, tuple(map(neg, place.key)))
+        if place.tenant not in self._of_tenant:
+            self._of_tenant[place.tenant] = WaitQueue()
             served = max(self._served.get(place.tenant, 0.0), self._reached)
             self._served[place.tenant] = served
             self._turns.push(place.tenant, (served, place.tenant))
+        self._of_tenant[place.tenant].push(id, place.key)
 
     def remove(self, id: int, tenant: str) -> None:
         """Take a request out."""
@@ -106,7 +105,8 @@ class Lanes:
     """All who wait; every operation costs O(log n)."""
 
     def __init__(self) -> None:
-        self._lanes: dict[int, Lane] = {}
+        self._lanes = [Lane() for _ in range(NUM_CLASSES)]
+        self._num = [0] * NUM_CLASSES
         self._places: dict[int, Place] = {}
 
     def __len__(self) -> int:
@@ -121,14 +121,18 @@ class Lanes:
     def __getitem__(self, id: int) -> Place:
         return self._places[id]
 
+    @property
+    def classes(self) -> list[int]:
+        """Those in which somebody waits."""
+        return [urgency for urgency, num in enumerate(self._num) if num]
+
     def num_in(self, urgency: int) -> int:
         """Requests of a class."""
-        return len(self._lanes[urgency]) if urgency in self._lanes else 0
+        return self._num[urgency]
 
     def num_of(self, tenant: str, classes: Iterable[int] = range(NUM_CLASSES)) -> int:
         """Requests of a tenant in these classes."""
-        lanes = (self._lanes[urgency] for urgency in classes if urgency in self._lanes)
-        return sum(lane.num_of(tenant) for lane in lanes)
+        return sum(self._lanes[urgency].num_of(tenant) for urgency in classes)
 
     def first_of(self, urgency: int) -> int | None:
         """Of a class, the request with the lowest id; O(n)."""
@@ -138,13 +142,15 @@ class Lanes:
         """Let a request wait; ValueError if it does already."""
         if id in self._places:
             raise ValueError(f"request {id} is already waiting")
-        self._lanes.setdefault(place.urgency, Lane()).push(id, place)
+        self._lanes[place.urgency].push(id, place)
+        self._num[place.urgency] += 1
         self._places[id] = place
 
     def remove(self, id: int) -> Place:
         """Take a request out, wherever it stands; KeyError if it does not wait."""
         place = self._places.pop(id)
         self._lanes[place.urgency].remove(id, place.tenant)
+        self._num[place.urgency] -= 1
         return place
 
     def next(self, classes: Iterable[int], but: Set[str] = frozenset()) -> int | None:
@@ -169,10 +175,9 @@ class Lanes:
 
     def worst(self) -> int:
         """The worst-ranked request of the least urgent class; ValueError if nobody waits."""
-        urgency = max(urgency for urgency, lane in self._lanes.items() if lane)
-        return self._lanes[urgency].worst()
+        return self._lanes[max(self.classes)].worst()
 
     def worst_of(self, tenant: str) -> int:
         """The same of one tenant's; ValueError if it has none. O(n)."""
-        urgency = max(urgency for urgency, lane in self._lanes.items() if lane.num_of(tenant))
+        urgency = max(urgency for urgency in self.classes if self._lanes[urgency].num_of(tenant))
         return self._lanes[urgency].worst_of(tenant)

@@ -5,6 +5,7 @@ is known at once. So a request goes to an engine only where the books show a fre
 for its prompt and the longer output that 9 of 10 such answers do not exceed.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -70,11 +71,13 @@ class Account:
         self.loads[id] = load
         self._book(load, 1)
 
-    def remove(self, id: int) -> None:
-        """The engine is done with it."""
-        self._book(self.loads.pop(id), -1)
+    def remove(self, id: int) -> Load:
+        """The engine is done with it; says what it was."""
+        load = self.loads.pop(id)
+        self._book(load, -1)
         if not self.loads:
             self.work = 0.0  # no drift
+        return load
 
     def _book(self, load: Load, sign: int) -> None:
         self.num[load.urgency] += sign
@@ -88,6 +91,8 @@ class Ledger:
     def __init__(self) -> None:
         self._accounts: dict[str, Account] = {}
         self._open: set[str] = set()
+        self.num_seats = 0
+        """Seats of all engines that take requests."""
 
     def __getitem__(self, name: str) -> Account:
         return self._accounts[name]
@@ -100,11 +105,6 @@ class Ledger:
         """Engines that take requests."""
         return len(self._open)
 
-    @property
-    def num_seats(self) -> int:
-        """Seats of all engines that take requests."""
-        return sum(self._accounts[name].capacity.seats for name in self._open)
-
     def open(self, name: str, capacity: Capacity) -> None:
         """An engine takes requests, within this capacity from now on."""
         if name in self._accounts:
@@ -112,18 +112,21 @@ class Ledger:
         else:
             self._accounts[name] = Account(capacity)
         self._open.add(name)
+        self._count_seats()
 
     def close(self, name: str) -> None:
         """An engine takes nothing new."""
         self._open.discard(name)
+        self._count_seats()
 
-    def classes_with_seat(self) -> list[int]:
+    def _count_seats(self) -> None:
+        self.num_seats = sum(self._accounts[name].capacity.seats for name in self._open)
+
+    def classes_with_seat(self, among: Iterable[int] = range(NUM_CLASSES)) -> list[int]:
         """The classes for which some engine has a seat."""
         accounts = [self._accounts[name] for name in self._open]
         return [
-            urgency
-            for urgency in range(NUM_CLASSES)
-            if any(account.has_seat(urgency) for account in accounts)
+            urgency for urgency in among if any(account.has_seat(urgency) for account in accounts)
         ]
 
     def choose(self, load: Load, avoid: frozenset[str] = frozenset()) -> str | None:

@@ -6,6 +6,7 @@ priority: the gateway alone speaks to engines of that, so such headers end here.
 
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 from semsched.request import CLASS_NAMES, NUM_CLASSES
@@ -37,6 +38,7 @@ _OURS = {
     b"accept-encoding",  # an answer is read on its way through, to count its tokens
     *(b"content-encoding", b"content-md5", b"digest", b"content-digest"),  # the body is rewritten
 }
+_DROPPED = _HOP_BY_HOP | _OURS
 _CLAIM = re.compile(rb".*priority.*|x-(semsched|llm-d|gateway-inference|slo)-.*", re.DOTALL)
 """What engines and other gateways read as a claim to precedence."""
 
@@ -116,13 +118,19 @@ def declared_length(headers: Headers, unknown: int) -> int:
 def forwarded(headers: Headers) -> list[Header]:
     """What of `headers` goes on to an engine: no secrets, no claims, nothing that is said of this
     connection only. The gateway adds its own x-request-id."""
-    listed = b",".join(_values(headers, b"connection")).split(b",")
-    dropped = _HOP_BY_HOP | _OURS | {_small(name.strip(b" \t")) for name in listed}
+    names = b",".join(_values(headers, b"connection")).split(b",")
+    listed = {_small(name.strip(b" \t")) for name in names} - _DROPPED
     return [
         header
         for header in headers
-        if (name := _small(header[0])) not in dropped and not _CLAIM.fullmatch(name)
+        if _goes_on(header[0]) and not (listed and _small(header[0]) in listed)
     ]
+
+
+@lru_cache(256)  # they are few, and every request brings the same; but they may be long
+def _goes_on(name: bytes) -> bool:
+    small = _small(name)
+    return small not in _DROPPED and not _CLAIM.fullmatch(small)
 
 
 def _small(name: bytes) -> bytes:

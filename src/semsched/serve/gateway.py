@@ -9,7 +9,6 @@ from typing import NamedTuple
 
 from starlette.types import Receive, Scope, Send
 
-from semsched.request import CLASS_NAMES
 from semsched.serve.admission import Admission, Arrival
 from semsched.serve.backend import Answer, Hint, UpstreamError
 from semsched.serve.claims import declared_length, forwarded
@@ -30,8 +29,9 @@ TOO_MANY = 429
 RETRYABLE = frozenset({TOO_MANY, 500, 502, 503, 504})
 """What a backend answers when it, not the request, is at fault."""
 
-MAX_REASON = 200
-"""Characters of a reason that go into a header."""
+MAX_LAST = 16 * 1024
+"""Bytes. A larger part goes on by itself, so that the end waits until it is taken: one who never
+takes it must not cost memory for ever."""
 
 
 @dataclass(slots=True)
@@ -160,7 +160,7 @@ class Exchange:
         for whole: say so in a stream, else hang up."""
         client = self._client
         if not client.has_started:
-            await client.answer(error.status, error.body, [*error.headers, *self._headers()])
+            await client.answer(error.status, error.body, [*error.headers, *self._visit.headers()])
         elif self._is_stream:
             await client.write(b"data: " + error.body + b"\n\n", more=False)
         else:
@@ -245,47 +245,40 @@ class Exchange:
         client, self._is_stream = self._client, answer.is_stream
         if answer.is_stream:
             self._service.records.first_token(self._visit)
-        await client.start(answer.status, [*answer.headers, *self._headers()])
+        await client.start(answer.status, [*answer.headers, *self._visit.headers()])
         try:
-            async for part in answer.chunks():
-                self._visit.tokens.feed(part)
-                await client.write(part, more=True)
-            self._visit.tokens.feed(answer.rest)
-            self._check_end(answer)
+            end = await self._all_but_the_end(answer)
         except UpstreamError as error:
             self._service.fleet[self._visit.backend].note_failure()
             raise _as_api_error(error) from None
-        await client.write(answer.rest, more=False)
+        await client.write(end, more=False)
         if answer.status >= 400:
             return Ending("failed", f"backend_{answer.status}")
         if answer.is_stream and self._visit.tokens.saw_failure:
             return Ending("failed", "backend_failed")
         return Ending("finished")
 
-    def _check_end(self, answer: Answer) -> None:
+    async def _all_but_the_end(self, answer: Answer) -> bytes:
+        """Pass on the body, but for a small last part, which is returned: it and the end of the
+        answer are one message. Raises UpstreamError."""
+        tokens, last = self._visit.tokens, b""
+        async for part in answer.chunks():
+            tokens.feed(part)
+            if answer.is_over and len(part) <= MAX_LAST:
+                last = part
+            else:
+                await self._client.write(part, more=True)
+        if answer.rest:
+            tokens.feed(answer.rest)
+        if not self._is_whole(answer):
+            await self._client.write(last, more=True)
+            raise UpstreamError("reset", "the stream stopped before its end")
+        return last + answer.rest
+
+    def _is_whole(self, answer: Answer) -> bool:
         """A connection may end as if all were well though the engine behind it has died."""
         tokens, is_read = self._visit.tokens, answer.is_stream and not answer.is_encoded
-        if is_read and answer.status == 200 and not (tokens.saw_end or tokens.saw_failure):
-            raise UpstreamError("reset", "the stream stopped before its end")
-
-    def _headers(self) -> list[Header]:
-        """What we say of the request, with every answer."""
-        visit = self._visit
-        request = visit.entry.request
-        said = {
-            "x-semsched-class": CLASS_NAMES[request.urgency],
-            "x-semsched-reason": _printable(visit.verdict.reason),
-            "x-semsched-queue-ms": str(round(1000 * visit.queue_time)),
-            "x-semsched-predicted-tokens": str(request.predicted_output_tokens),
-            "x-semsched-backend": visit.backend,
-        }
-        return [(name.encode(), value.encode()) for name, value in said.items()]
-
-
-def _printable(reason: str) -> str:
-    """A reason may quote the text: what a header cannot hold is left out."""
-    ascii_only = reason[:MAX_REASON].encode("ascii", "replace").decode()
-    return "".join(character if character.isprintable() else " " for character in ascii_only)
+        return not is_read or answer.status != 200 or tokens.saw_end or tokens.saw_failure
 
 
 def _as_api_error(error: UpstreamError) -> ApiError:

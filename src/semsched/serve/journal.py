@@ -66,10 +66,14 @@ class Journal:
             self._write({"do": act.__name__, "with": args, "got": got})
         return got
 
+    @property
+    def is_open(self) -> bool:
+        """Whether anything is written down."""
+        return self._file is not None
+
     def row(self, row: Row) -> None:
         """A request has ended."""
-        if self._file:
-            self._write({"row": row})
+        self._write({"row": row})
 
     def _write(self, line: dict[str, object]) -> None:
         if self._file:

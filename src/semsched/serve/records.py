@@ -76,7 +76,8 @@ class Records:
         self.books.end(visit.entry.request.urgency, visit.outcome)
         self.metrics.end(visit)
         self.recent.end(self._ended(visit, visit.ended_at))
-        self._journal.row(visit.row())
+        if self._journal.is_open:
+            self._journal.row(visit.row())
         log_request(visit)
         if visit.started_at is not None:
             self._drain.ended(visit.ended_at)

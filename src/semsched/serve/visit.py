@@ -1,11 +1,18 @@
 """Visit: one request in the gateway, from its body to its outcome."""
 
+import re
 from dataclasses import dataclass, field
 
 from semsched.core.dispatch import Entry
 from semsched.predict.urgency import Verdict
+from semsched.request import CLASS_NAMES
 from semsched.serve.backend import TokenCount
 from semsched.serve.row import Outcome, Row
+from semsched.web.failure import Header
+
+MAX_REASON = 200
+"""Characters of a reason that go into a header."""
+_UNPRINTABLE = re.compile(rb"[^ -~]")
 
 
 @dataclass(slots=True, eq=False)
@@ -57,6 +64,17 @@ class Visit:
         until = self.started_at if self.started_at is not None else self.ended_at
         return max((until or self.ready_at) - self.entry.request.arrived_at, 0.0)
 
+    def headers(self) -> list[Header]:
+        """What is said of it with its answer."""
+        request = self.entry.request
+        return [
+            (b"x-semsched-class", CLASS_NAMES[request.urgency].encode()),
+            (b"x-semsched-reason", _printable(self.verdict.reason)),
+            (b"x-semsched-queue-ms", b"%d" % round(1000 * self.queue_time)),
+            (b"x-semsched-predicted-tokens", b"%d" % request.predicted_output_tokens),
+            (b"x-semsched-backend", self.backend.encode()),
+        ]
+
     def row(self) -> Row:
         """What became of it; to be asked after its end."""
         request, outcome = self.entry.request, self.outcome
@@ -85,3 +103,8 @@ class Visit:
             source=self.verdict.source,
             request_id=self.request_id,
         )
+
+
+def _printable(reason: str) -> bytes:
+    """A reason may quote the text: what a header cannot hold is left out."""
+    return _UNPRINTABLE.sub(b" ", reason[:MAX_REASON].encode("ascii", "replace"))

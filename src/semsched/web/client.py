@@ -80,19 +80,30 @@ class Client:
 
     @asynccontextmanager
     async def watched(self) -> AsyncIterator[None]:
-        """What is done within is cancelled when the client leaves; raises GoneError then."""
+        """What is done within is cancelled when the client leaves; raises GoneError then.
+
+        Needs semsched.web.protocol; raises LookupError under another.
+        """
         task = asyncio.current_task()
         assert task is not None  # noqa: S101 - for the type checker: coroutines run in tasks
-        watcher = asyncio.create_task(self.watch(lambda: self._answered or task.cancel()))
+        gone: asyncio.Future[None] = self._scope["state"]["gone"]
+        is_within = True
+
+        def leave(_: object) -> None:
+            if is_within and not self._answered:
+                task.cancel()
+
+        gone.add_done_callback(leave)
         try:
             yield
         except asyncio.CancelledError:
-            if self._answered or not self._gone.is_set():
+            if self._answered or not gone.done():
                 raise
             task.uncancel()
             raise GoneError from None
         finally:
-            watcher.cancel()
+            is_within = False
+            gone.remove_done_callback(leave)
 
     async def watch(self, on_leave: Callable[[], object]) -> None:
         """Call `on_leave` when the client leaves."""

@@ -11,6 +11,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 from semsched.web.departure import has_left
 from semsched.web.failure import ApiError
 from semsched.web.farewell import LINGER, Farewell
+from semsched.web.held_head import HeldHead
 from semsched.web.limits import Limits
 from semsched.web.timer import Timer
 
@@ -88,7 +89,7 @@ class Protocol(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         """The first byte of a request."""
         super().on_message_begin()
-        self.scope["state"]["hang_up"] = self.hang_up
+        self.scope["state"] |= {"hang_up": self.hang_up, "gone": self.loop.create_future()}
         self._in_head, self._head_bytes = True, 0
 
     def on_header(self, name: bytes, value: bytes) -> None:
@@ -105,12 +106,15 @@ class Protocol(HttpToolsProtocol):
             self._wrong = self._too_large()
             raise self._wrong  # makes the parser fail
         super().on_headers_complete()
+        self.cycle.transport = HeldHead(self.transport, self.loop)
         self._unanswered.append(self.cycle)
 
     def on_message_complete(self) -> None:
-        """The body is whole."""
+        """The body is whole. Reading stopped if it was large, but who leaves shall be noticed."""
         self._alarm.stop()
         super().on_message_complete()
+        if not self.pipeline:
+            self.flow.resume_reading()
 
     def on_response_complete(self) -> None:
         """The answer is out; whoever is still sending the question should stop."""
@@ -131,7 +135,7 @@ class Protocol(HttpToolsProtocol):
         For all who are concerned the client has left.
         """
         if not reset:
-            self.transport.close()
+            self._close()
         elif not self._is_lost:  # else the number of its socket may be another's by now
             connection: socket.socket = self.transport.get_extra_info("socket")
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
@@ -143,6 +147,9 @@ class Protocol(HttpToolsProtocol):
         for cycle in self._unanswered:
             cycle.disconnected = True
             cycle.message_event.set()
+            gone: asyncio.Future[None] = cycle.scope["state"]["gone"]
+            if not gone.done():
+                gone.set_result(None)
 
     def _look(self) -> None:
         """Nothing is read from who has sent the next requests already, so nobody would notice."""
@@ -166,11 +173,16 @@ class Protocol(HttpToolsProtocol):
         self._in_head = False
         self._alarm.stop()
         if self._is_answering:
-            self.transport.close()
+            self._close()
             return
         self._stop_timers()  # the transport is another's from here on
         self.connections.discard(self)
         self.transport.set_protocol(Farewell(self.transport, error, already))
+
+    def _close(self) -> None:
+        """Close the connection when all is sent: the head of an answer may still be held."""
+        answering = self._unanswered[0] if self._unanswered else self
+        answering.transport.close()
 
     def _stop_timers(self) -> None:
         for timer in (self._alarm, self._lookout, self._stall):

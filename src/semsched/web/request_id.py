@@ -1,8 +1,8 @@
 """Request ids: every answer bears one, the client's own if it may."""
 
 import re
-from collections.abc import Iterable
-from uuid import uuid4
+from collections.abc import Awaitable, Iterable
+from secrets import token_hex
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -18,7 +18,7 @@ def request_id_of(headers: Iterable[Header]) -> bytes:
     for name, value in headers:
         if name == NAME and _SANE.fullmatch(value):
             return value
-    return b"req-%b" % uuid4().hex.encode()
+    return b"req-%b" % token_hex(16).encode()
 
 
 class RequestIds:
@@ -37,9 +37,9 @@ class RequestIds:
             return
         id = scope["state"]["request_id"] = request_id_of(scope["headers"])
 
-        async def send_with_id(message: Message) -> None:
+        def send_with_id(message: Message) -> Awaitable[None]:
             if message["type"] == "http.response.start":
                 message["headers"] = [*message["headers"], (NAME, id)]
-            await send(message)
+            return send(message)
 
         await self._app(scope, receive, send_with_id)

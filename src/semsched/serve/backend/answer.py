@@ -64,6 +64,11 @@ class Answer:
         self.first = b""
         """The first bytes of the body; status 200 only."""
 
+    @property
+    def is_over(self) -> bool:
+        """Whether the whole body has come and was taken."""
+        return self._response.content.at_eof()
+
     def __enter__(self) -> "Answer":
         return self
 
@@ -102,8 +107,11 @@ class Answer:
 
     async def _next(self) -> bytes:
         """All that is there, or what comes next; b'' at the end."""
+        content = self._response.content
+        if content.total_bytes == self._watch.num_read and not content.is_eof():
+            self._watch.begin()
         try:
-            data = await self._response.content.readany()
+            data = await content.readany()
         except (aiohttp.ClientError, TimeoutError, RuntimeError) as error:
             raise failure(error) from error
         self._watch.num_read += len(data)
@@ -143,15 +151,25 @@ class _Watch:
         self._response = response
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
+        self._silent_time = inf
         self.num_read = 0
         """Bytes that were taken. While there are more, the backend is not the one to wait for."""
-        self.limit(inf)
+
+    def begin(self) -> None:
+        """Somebody waits for it: look from now on, unless that is done already."""
+        if self._timer is None:
+            self._start()
 
     def limit(self, silent_time: float) -> None:
         """From now on it may be silent for so many seconds."""
+        self._silent_time = silent_time
+        if self._timer is not None:
+            self._start()
+
+    def _start(self) -> None:
         self.stop()
-        self._silent_time, self._seen, self._seen_at = silent_time, self._state, self._loop.time()
-        self._arm(min(silent_time, MAX_LOOK_GAP))
+        self._seen, self._seen_at = self._state, self._loop.time()
+        self._arm(min(self._silent_time, MAX_LOOK_GAP))
 
     def stop(self) -> None:
         """Look no more."""
@@ -174,7 +192,7 @@ class _Watch:
             return
         left = self._seen_at + self._silent_time - self._loop.time()
         if self._state != self._seen or content.total_bytes > self.num_read:
-            self.limit(self._silent_time)
+            self._start()
         elif left <= 0:
             content.set_exception(aiohttp.SocketTimeoutError(f"silent for {self._silent_time:g} s"))
         else:

@@ -17,6 +17,8 @@ class WholeEvents:
 
     def feed(self, data: bytes) -> bytes:
         """All that may go on now."""
+        if not self.held and data.endswith(_ENDS):
+            return data
         data = self.held + data
         ends = (at + len(end) for end in _ENDS if (at := data.rfind(end)) >= 0)
         whole = max(ends, default=0)

@@ -5,10 +5,9 @@ backend fails may be sent to another.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import Coroutine, Iterable, Iterator
 from io import BytesIO
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import aiohttp
 from aiohttp.connector import Connection
@@ -16,6 +15,8 @@ from yarl import URL
 
 from semsched.serve.backend.answer import Answer, UpstreamError, failure
 from semsched.web.failure import Header
+
+T = TypeVar("T")
 
 KEEP_ALIVE = 3.0
 """Seconds for which an idle connection is kept: less than the 5 after which uvicorn, and with it
@@ -38,7 +39,6 @@ def new_session() -> aiohttp.ClientSession:
         connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEP_ALIVE),
         cookie_jar=aiohttp.DummyCookieJar(),
         auto_decompress=False,
-        skip_auto_headers=("User-Agent", "Accept", "Content-Type"),
         request_class=_Request,
     )
 
@@ -60,6 +60,7 @@ class Upstream:
         self._base = base_url.rstrip("/").removesuffix("/v1")
         self._session = session
         self._timeouts = timeouts
+        self._patience = aiohttp.ClientTimeout(total=None, connect=timeouts.connect)
         self._headers = [
             ("content-type", "application/json"),
             ("accept-encoding", "identity"),  # tokens are counted in what is not compressed
@@ -74,14 +75,15 @@ class Upstream:
         `headers` go on as they are (claims.forwarded says which may), the backend's key with them.
         The caller closes the answer.
         """
-        async with _limit(self._timeouts.first_byte):
-            return await self._send("POST", path, content, headers)
+        return await _within(self._timeouts.first_byte, self._send("POST", path, content, headers))
 
     async def get(self, path: str, within: float, max_bytes: int) -> tuple[int, bytes]:
         """Status and body of a small answer, all in `within` seconds. Raises UpstreamError."""
-        async with _limit(within):
-            with await self._send("GET", path, b"", ()) as answer:
-                return answer.status, await answer.read(max_bytes)
+        return await _within(within, self._get(path, max_bytes))
+
+    async def _get(self, path: str, max_bytes: int) -> tuple[int, bytes]:
+        with await self._send("GET", path, b"", ()) as answer:
+            return answer.status, await answer.read(max_bytes)
 
     async def _send(
         self, method: str, path: str, content: bytes, headers: Iterable[Header]
@@ -92,7 +94,7 @@ class Upstream:
             data=BytesIO(content) if content else None,
             headers=[*_texts(headers), *self._headers],
             allow_redirects=False,
-            timeout=aiohttp.ClientTimeout(total=None, connect=self._timeouts.connect),
+            timeout=self._patience,
         )
         answer = Answer(response)
         try:
@@ -104,10 +106,12 @@ class Upstream:
 
 
 class _Request(aiohttp.ClientRequest):
-    """A request that, given up before its answer, ends its connection at once.
-
-    aiohttp would first send what is still buffered, which takes for ever where nobody reads.
+    """A request with no headers but ours that, given up before its answer, ends its connection at
+    once: aiohttp would first send what is still buffered, which takes for ever where nobody reads.
     """
+
+    def update_auto_headers(self, _: Iterable[str] | None) -> None:
+        """None is added: to name those to leave out would make three dictionaries for each."""
 
     async def send(self, conn: Connection) -> aiohttp.ClientResponse:
         transport = conn.transport
@@ -136,12 +140,11 @@ def _text(value: bytes) -> str:
         return value.decode("latin-1")
 
 
-@asynccontextmanager
-async def _limit(seconds: float) -> AsyncIterator[None]:
+async def _within(seconds: float, answer: Coroutine[Any, Any, T]) -> T:
     """For so long, then UpstreamError, which is also what aiohttp's errors become."""
     try:
         async with asyncio.timeout(seconds):
-            yield
+            return await answer
     except aiohttp.ClientError as error:
         raise failure(error) from error
     except TimeoutError as error:

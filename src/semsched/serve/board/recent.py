@@ -59,17 +59,12 @@ class Recent:
         bins[number].add(ttft)
 
     def end(self, ended: Ended) -> None:
-        """A request ended; its texts are clipped."""
-        clues = [
-            Clue(clip(clue.name), None if clue.words is None else clip(clue.words))
-            for clue in ended.evidence
-        ]
-        texts = {name: clip(getattr(ended, name)) for name in ("id", "tenant", "code", "reason")}
-        self._ended.appendleft(replace(ended, evidence=clues, **texts))
+        """A request ended."""
+        self._ended.appendleft(ended)
 
     def ended(self) -> list[Ended]:
-        """The last to end first."""
-        return list(self._ended)
+        """The last to end first; their texts are clipped."""
+        return [_clipped(ended) for ended in self._ended]
 
     def ttft(self, now: float) -> list[Ttft]:
         """The series of all classes, class 0 first."""
@@ -81,3 +76,12 @@ class Recent:
             p50, p99 = ([pair and pair[at] for pair in found] for at in (0, 1))
             series.append(Ttft(urgency, p50, p99))
         return series
+
+
+def _clipped(ended: Ended) -> Ended:
+    clues = [
+        Clue(clip(clue.name), None if clue.words is None else clip(clue.words))
+        for clue in ended.evidence
+    ]
+    texts = {name: clip(getattr(ended, name)) for name in ("id", "tenant", "code", "reason")}
+    return replace(ended, evidence=clues, **texts)

@@ -17,7 +17,7 @@ MAX_ENDED = 30
 """Ended requests that are remembered."""
 
 MAX_TEXT = 120
-"""Characters of a text of a client's that are kept."""
+"""Characters of a text of a client's that are shown."""
 
 BIN_TIME = 5.0
 """Seconds in a bin of the TTFT series."""

@@ -94,7 +94,8 @@ MODELS = {
     ),
 }
 TEXTS = (
-    "", "zorb ab cd 12", "zorb ab cd ef", "fire", "fire smoke?", "no fire, no smoke", "1978 and 12, no 7", "had 3 in 1978", "fire?",
+    "", "zorb ab cd 12", "zorb ab cd ef", "fire", "fire smoke?", "no fire, no smoke",
+    "1978 and 12, no 7", "had 3 in 1978", "fire?",
     "'no fire' smoke '12'", "denies fire ?", "fire fire fire", "- fire -", "is the house on fire?",
 )  # fmt: skip
 
