@@ -352,13 +352,13 @@ def test_who_stops_reading_is_let_go_whatever_he_sends(
 
 
 def test_who_reads_slowly_is_served(loop: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("semsched.web.protocol.STALL_TIME", 0.2)
+    monkeypatch.setattr("semsched.web.protocol.STALL_TIME", 1.0)
 
     async def scene(app: App, connect: Connect) -> None:
         peer = await connect()
         await peer.say(ASK.replace(b" / ", b" /flood "))
         for _ in range(4):
-            await asyncio.sleep(0.1)
+            await asyncio.sleep(0.3)
             await peer.take(20_000_000)
         assert not app.num_gone
 
