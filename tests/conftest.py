@@ -8,6 +8,10 @@ from unittest.mock import patch
 import pytest
 import uvicorn.server
 
+from semsched.predict.length import LengthPredictor
+from semsched.predict.urgency import UrgencyClassifier
+from semsched.predict.urgency.kernel.compile import CODE
+
 
 class _Hurried(ModuleType):
     """asyncio, for somebody who sleeps a tenth of a second wherever he waits for something."""
@@ -25,3 +29,11 @@ def _servers_stop_soon() -> Iterator[None]:
     """uvicorn takes 0.2 s to stop, most of which it sleeps; there are hundreds of servers here."""
     with patch.object(uvicorn.server, "asyncio", _Hurried("asyncio")):
         yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _predictors_are_compiled() -> None:
+    """A gateway in a process of its own shall start in seconds, on a new machine, too."""
+    if not CODE.is_cached():
+        UrgencyClassifier().compiled()
+        LengthPredictor().compile()

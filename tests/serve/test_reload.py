@@ -27,6 +27,10 @@ DONE = "configuration reloaded"
 Config = dict[str, Any]
 
 
+PATIENT = {"connect_time": 10, "first_byte_time": 10}
+"""A machine that halts for a second shall not look like an engine that is down."""
+
+
 class Changing(NamedTuple):
     """A gateway whose file changes, and two engines; the first is in the file."""
 
@@ -47,7 +51,7 @@ class Changing(NamedTuple):
 
     def config(self, *places: int, **more: Any) -> Config:
         """A configuration with these engines."""
-        tables = backends_of(self.peers, first_byte_time=5)
+        tables = backends_of(self.peers, **PATIENT)
         return {"backends": [tables[place] for place in places], **more}
 
     def write(self, text: str) -> None:
@@ -92,7 +96,7 @@ def play(
     async def act() -> None:
         async with AsyncExitStack() as stack:
             peers = [await stack.enter_async_context(listening(engine)) for engine in both]
-            path.write_text(toml({"backends": backends_of(peers, first_byte_time=5)[:1]}))
+            path.write_text(toml({"backends": backends_of(peers, **PATIENT)[:1]}))
             serving = gateway(path=path, read=lambda: load_config(path))
             live = await stack.enter_async_context(serving)
             await scene(Changing(live, path, both, peers, caplog))

@@ -45,10 +45,10 @@ def serve(given: Given) -> None:
     with one_line_errors():
         config = configured(given)
     with listening(config.server.host, config.server.port) as listener:
+        logs.configure(config.log.level, config.log.prompt_text)
         # Only now: where another gateway listens already, its journal must not be begun anew.
         with one_line_errors(), _files():
             gateway = build(lambda: configured(given), given.config)
-        logs.configure(config.log.level, config.log.prompt_text)
         limits = server_limits(config)
         server = server_of(app_of(gateway), limits, config.server.grace_time, on_stop=gateway.stop)
         greet(listener, config)
