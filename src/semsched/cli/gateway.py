@@ -16,10 +16,6 @@ from semsched.cli.errors import Failure, needing
 from semsched.cli.listening import base_url, curl, listening
 from semsched.errors import InputError
 
-RARELY = 20_000, 10, 10
-"""When to look for garbage in cycles (gc.set_threshold): a request leaves none, a connection some.
-Python's own 700 cost 5 % of all time."""
-
 QUESTION = "My father has chest pain and cannot breathe. What should I do?"
 
 
@@ -53,7 +49,6 @@ def serve(given: Given) -> None:
         server = server_of(app_of(gateway), limits, config.server.grace_time, on_stop=gateway.stop)
         greet(listener, config)
         gc.freeze()  # what is loaded stays: to look through it again would halt everybody
-        gc.set_threshold(*RARELY)
         server.run(sockets=[listener])
 
 
