@@ -1,9 +1,17 @@
+import ast
 import os
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+import semsched
+from semsched.machine_code import MachineCode
+from semsched.predict.length import kernel as length
+from semsched.predict.urgency.kernel import compile as urgency
+from semsched.simulate.kernel import compile as simulation
 from semsched.simulate.kernel.compile import CODE
 
 COMPILE = """
@@ -63,3 +71,28 @@ def run_kernel(environment: dict[str, str]) -> str:
     return subprocess.run(
         command, env=environment, capture_output=True, text=True, check=True
     ).stderr
+
+
+@pytest.mark.parametrize("code", [simulation.CODE, urgency.CODE, length.CODE])
+def test_where_constants_come_from_is_part_of_the_key(code: MachineCode) -> None:
+    root = Path(semsched.__file__).parent
+    keyed = {path for source in code.sources for path in files_in(root / source)}
+    for path in keyed:
+        if "compiled\n" in path.read_text("utf-8"):  # a decorator
+            missing = {root / module for module in constants_of(path)} - keyed
+            assert not missing, path
+
+
+def files_in(source: Path) -> list[Path]:
+    return list(source.glob("*.py")) if source.is_dir() else [source]
+
+
+def constants_of(path: Path) -> set[str]:
+    """Our modules whose constants a file uses."""
+    return {
+        f"{module.removeprefix('semsched.').replace('.', '/')}.py"
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.ImportFrom)
+        and (module := node.module or "").startswith("semsched.")
+        if any(alias.name.isupper() for alias in node.names)
+    }

@@ -19,19 +19,19 @@ class MachineCode:
     """The compiled functions of one part of semsched.
 
     `sources` are files and folders of the package, with a slash between: compiled functions call
-    each other across files, so the code of all of them is the key under which the result is kept;
-    numba itself looks only at the file of the outermost.
+    each other across files, and constants are compiled into them, so the code of all of them is the
+    key under which the result is kept; numba itself looks only at the file of the outermost.
     """
 
     def __init__(self, name: str, sources: Sequence[str]) -> None:
+        self.sources = sources
         self._name = name
-        self._sources = sources
 
     @cached_property
     def folder(self) -> Path:
         """Where the machine code lies: one folder for each state of the sources."""
         digest = hashlib.sha256()
-        for source in self._sources:
+        for source in self.sources:
             for path in _files(files("semsched").joinpath(source)):
                 digest.update(path.read_bytes())
         base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"

@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from semsched.predict.urgency.vitals import SIGNS, Vitals, read_vitals
+from semsched.predict.urgency.sign_words import SIGNS
+from semsched.predict.urgency.vitals import Vitals, read_vitals
 from semsched.predict.urgency.words import read_words, stem
 
 LIMITS = {

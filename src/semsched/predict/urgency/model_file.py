@@ -51,7 +51,7 @@ def to_bytes(model: UrgencyModelFile) -> bytes:
 
 def _linear_arrays(linear: LinearModel) -> dict[str, Any]:
     scale = np.maximum(np.abs(linear.weights).max(axis=0) / _STEPS, 1e-9).astype(np.float32)
-    names = "\n".join(sorted(linear.index, key=lambda name: linear.index[name]))
+    names = "\n".join(linear.names)
     return {
         "format": np.int64(FORMAT),
         "names": np.frombuffer(names.encode(), dtype=np.uint8),

@@ -7,9 +7,28 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from semsched.predict.urgency.words import Memo, stems_of
-
-MAX_AGE = 120.0
+from semsched.predict.urgency.sign_words import (
+    AFTER_NUMBERS,
+    AVPU,
+    BETWEEN,
+    BY_NAME,
+    DEGREES,
+    DURATIONS,
+    MAX_AGE,
+    OLD,
+    PARTS,
+    PRESSURES,
+    REACH,
+    SATURATIONS,
+    SIGN_NAMES,
+    SIGNS,
+    UNITS,
+    YEAR,
+    YEARS,
+    Sign,
+    far_from,
+)
+from semsched.predict.urgency.words import Memo
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,83 +54,6 @@ NOTHING = Vitals()
 """What most texts state."""
 
 
-@dataclass(frozen=True, slots=True)
-class Sign:
-    """A vital sign: what it is called, what it may measure, and which of two values is worse."""
-
-    field: str
-    names: frozenset[str]
-    low: float
-    high: float
-    worse: Callable[[float, float], float]
-
-
-def _far_from(normal: float) -> Callable[[float, float], float]:
-    return lambda a, b: max(a, b, key=lambda value: abs(value - normal))
-
-
-def _sign(
-    field: str, names: str, low: float, high: float, worse: Callable[[float, float], float]
-) -> Sign:
-    return Sign(field, stems_of(names), low, high, worse)
-
-
-SIGNS = (
-    _sign("systolic", "bp sbp systolic pressure nibp", 20, 300, _far_from(125)),
-    _sign("heart_rate", "hr pr pulse heart bpm", 10, 320, _far_from(80)),
-    _sign("respiration", "rr resp respiration respiratory breath", 3, 120, _far_from(16)),
-    _sign(
-        "saturation",
-        "spo spo2 sp sao sao2 o2 sat sats saturation saturating oxygen ox",
-        30,
-        100,
-        min,
-    ),
-    _sign("temperature", "t bt temp temperature tmax fever", 25, 45, _far_from(37)),
-    _sign("gcs", "gcs glasgow", 3, 15, min),
-    _sign("pain", "nrs vas pain", 0, 10, max),
-    _sign("age", "age aged", 1, MAX_AGE, lambda first, _second: first),
-)
-_BY_NAME: Mapping[str, Sign] = {name: sign for sign in SIGNS for name in sign.names}
-
-_BETWEEN = stems_of(
-    ": = - ~ < > ( ) / , of is was at to on the a in by read reading now around about only down up "
-    "over under has been just rate level scale score total max dropped fell from beat beating "
-    "racing pounding pressure saturation sat room air ra coma very still"
-)
-"""What may stand between a name and its number."""
-
-_DURATIONS = stems_of("l litre min mins minute minutes hour hours hr hrs h day days job times")
-"""What follows a number that is no reading: "oxygen 50 l", "I sat 40 minutes"."""
-
-_REACH = 6
-"""Words after a name in which its number is looked for."""
-
-_UNITS: Mapping[str, Sign] = {
-    "beat": _BY_NAME["bpm"],
-    "mmhg": _BY_NAME["systolic"],
-    **{name: _BY_NAME[name] for name in ("bpm", "breath", "systolic")},
-}
-_DEGREES = stems_of("c f \u00b0 \u2103 degrees celsius fahrenheit")
-_SATURATIONS = stems_of("oxygen sat spo saturation saturating oximeter room ra")
-_PRESSURES = stems_of("bp pressure nibp mmhg")
-_AVPU = {
-    "v": 12.0, "verbal": 12.0, "voic": 12.0, "p": 8.0, "pain": 8.0, "u": 3.0, "unresponsiv": 3.0
-}  # fmt: skip
-_YEARS = stems_of("yo m f male female man woman boy girl lady gentleman yom yof")
-_YEAR = stems_of("y year yr yrs")
-_PARTS = {
-    "month": 12.0, "mo": 12.0, "mos": 12.0, "mth": 12.0, "week": 52.0, "wk": 52.0, "wks": 52.0,
-    "day": 365.0, "days": 365.0,
-}  # fmt: skip
-_AFTER_NUMBERS = (
-    {"/", "over", "out", "%", "fever"} | _DEGREES | _UNITS.keys() | _PARTS.keys() | _YEARS | _YEAR
-)
-"""What follows a number that says by itself what it measures."""
-
-_OLD = stems_of("old o age aged infant baby newborn m f male female boy girl lady")
-
-
 def read_vitals(stems: Sequence[str]) -> Vitals:
     """The vital signs stated in `stems`; what is impossible is not taken for one."""
     found: dict[str, float] = {}
@@ -123,14 +65,12 @@ def read_vitals(stems: Sequence[str]) -> Vitals:
 
 _WORSE: Mapping[str, Callable[[float, float], float]] = {
     **{sign.field: sign.worse for sign in SIGNS},
-    "diastolic": _far_from(75),
+    "diastolic": far_from(75),
 }
 
 
-_TELLING = Memo(lambda stem: stem in _BY_NAME or stem[0].isdigit())
+_TELLING = Memo(lambda stem: stem in BY_NAME or stem[0].isdigit())
 """Whether a word names a sign or is a number."""
-
-SIGN_NAMES = frozenset({*_BY_NAME, "avpu"})
 
 
 def is_telling(stem: str) -> bool:
@@ -143,7 +83,7 @@ def _statements(stems: Sequence[str]) -> Iterator[tuple[str, float]]:
     for at in telling:
         sign = _sign_at(stems, at)
         if sign is None:
-            if _unit_after(stems, at) in _AFTER_NUMBERS:
+            if _unit_after(stems, at) in AFTER_NUMBERS:
                 yield from _by_what_follows(stems, at)
         elif (position := _number_after(stems, at + 1)) is not None:
             yield from _reading(sign, stems, at, position)
@@ -158,8 +98,8 @@ def _statements(stems: Sequence[str]) -> Iterator[tuple[str, float]]:
 def _sign_at(stems: Sequence[str], at: int) -> Sign | None:
     """The sign that a telling word names; None for a number."""
     if stems[at] == "2" and stems[at - 1 : at] == ["o"]:
-        return _BY_NAME["oxygen"]
-    return _BY_NAME.get(stems[at])
+        return BY_NAME["oxygen"]
+    return BY_NAME.get(stems[at])
 
 
 def _unit_after(stems: Sequence[str], at: int) -> str:
@@ -182,7 +122,7 @@ def _after_letter(stems: Sequence[str], letter: str) -> float:
 
 def _avpu(stems: Sequence[str], at: int) -> Iterator[tuple[str, float]]:
     nearby = (*stems[at + 1 : at + 4], *stems[max(at - 3, 0) : at])
-    yield from (("gcs", _AVPU[word]) for word in nearby if word in _AVPU)
+    yield from (("gcs", AVPU[word]) for word in nearby if word in AVPU)
 
 
 def _responses(stems: Sequence[str], at: int) -> Iterator[tuple[str, float]]:
@@ -224,23 +164,23 @@ def _fits(sign: Sign, name: str, follows: Sequence[str]) -> bool:
     unit = follows[0] if follows else ""
     if sign.field == "pain":
         return name != "pain" or tuple(follows) == ("/", "10") or unit in ("", ".", ",", ";", ")")
-    return unit not in _PARTS and unit not in _YEAR and unit not in _DURATIONS
+    return unit not in PARTS and unit not in YEAR and unit not in DURATIONS
 
 
 def _number_after(stems: Sequence[str], begin: int) -> int | None:
-    for position in range(begin, min(begin + _REACH, len(stems))):
+    for position in range(begin, min(begin + REACH, len(stems))):
         stem = stems[position]
         if stem in ("2", "02") and stems[position - 1] in ("spo", "sp", "o", "sao"):
             continue
         if stem[0].isdigit():
             return position
-        if stem not in _BETWEEN and stem != "o":
+        if stem not in BETWEEN and stem != "o":
             return None
     return None
 
 
 def _by_what_follows(stems: Sequence[str], at: int) -> Iterator[tuple[str, float]]:
-    """A number that says by what comes after it (_AFTER_NUMBERS) what it measures."""
+    """A number that says by what comes after it (AFTER_NUMBERS) what it measures."""
     value = _number(stems[at])
     after = [stem for stem in stems[at + 1 : at + 6] if stem != "-"]
     unit = after[0]
@@ -250,12 +190,12 @@ def _by_what_follows(stems: Sequence[str], at: int) -> Iterator[tuple[str, float
         yield from _within("pain", value, 0, 10)
     elif unit == "%" and _of_oxygen(stems[max(at - 4, 0) : at + 5]):
         yield from _within("saturation", value, 30, 100)
-    elif unit in _UNITS and not _is_second(stems, at):
-        sign = _UNITS[unit]
+    elif unit in UNITS and not _is_second(stems, at):
+        sign = UNITS[unit]
         yield from _within(sign.field, value, max(sign.low, 6), sign.high)
     elif unit == "fever":
         yield from _within("temperature", _celsius(value), 37.5, 44)
-    elif unit in _DEGREES and ("f" not in after[:2] or value > 90):
+    elif unit in DEGREES and ("f" not in after[:2] or value > 90):
         yield from _within("temperature", _celsius(value), 34, 44)
     if not _is_temperature(stems[at - 1 : at]) and "." not in stems[at]:
         yield from _age(value, unit, after)
@@ -263,11 +203,11 @@ def _by_what_follows(stems: Sequence[str], at: int) -> Iterator[tuple[str, float
 
 def _is_temperature(before: Sequence[str]) -> bool:
     """Whether the word before a number names a temperature: "T 101 F" is no woman of 101."""
-    return bool(before) and _BY_NAME.get(before[0], SIGNS[0]).field == "temperature"
+    return bool(before) and BY_NAME.get(before[0], SIGNS[0]).field == "temperature"
 
 
 def _of_oxygen(around: Sequence[str]) -> bool:
-    return not _SATURATIONS.isdisjoint(around) or any(
+    return not SATURATIONS.isdisjoint(around) or any(
         pair in (("o", "2"), ("sp", "02")) for pair in pairwise(around)
     )
 
@@ -287,14 +227,14 @@ def _fraction(value: float, below: float, around: Sequence[str]) -> Iterator[tup
 
 
 def _are_pressures(value: float, below: float, around: Sequence[str]) -> bool:
-    return below < value or not _PRESSURES.isdisjoint(around)
+    return below < value or not PRESSURES.isdisjoint(around)
 
 
 def _age(value: float, unit: str, after: Sequence[str]) -> Iterator[tuple[str, float]]:
-    old = not _OLD.isdisjoint(after[1:4])
-    if unit in _PARTS and old:
-        yield from _within("age", value / _PARTS[unit], 0, 3)
-    elif (unit in _YEARS and not _counts(after[1:2])) or (unit in _YEAR and old):
+    old = not OLD.isdisjoint(after[1:4])
+    if unit in PARTS and old:
+        yield from _within("age", value / PARTS[unit], 0, 3)
+    elif (unit in YEARS and not _counts(after[1:2])) or (unit in YEAR and old):
         yield from _within("age", value, 0, MAX_AGE)
 
 

@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from semsched.predict.urgency import UrgencyClassifier, read_seeds, shipped
 from semsched.predict.urgency.features import CLAIMING, KIN, LEVEL_WORDS, read
 from semsched.predict.urgency.kernel import Kernel
+from semsched.predict.urgency.kernel.building import build
 from semsched.predict.urgency.kernel.compile import CODE
-from semsched.predict.urgency.kernel.tables import build
 from semsched.predict.urgency.lexicon import QUOTES, SENTENCE_ENDS, SMALL, lexicon
 from semsched.predict.urgency.model import FACT, Score
-from semsched.predict.urgency.vitals import SIGN_NAMES
+from semsched.predict.urgency.sign_words import SIGN_NAMES
 from semsched.predict.urgency.words import MAX_WORDS
 from tests.predict.urgency.hand_made import model
 

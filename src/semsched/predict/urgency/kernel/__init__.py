@@ -6,13 +6,13 @@ from threading import Lock
 
 import numpy as np
 
-from semsched.predict.urgency.features import MARKS, NO_PHRASE, gram, has_several, signs
+from semsched.predict.urgency.features import NO_PHRASE, gram, has_several, signs
+from semsched.predict.urgency.kernel.building import build
 from semsched.predict.urgency.kernel.compile import CODE
 from semsched.predict.urgency.kernel.desk import Counts, blank_desk
 from semsched.predict.urgency.kernel.features import read
-from semsched.predict.urgency.kernel.tables import Ints, build
+from semsched.predict.urgency.kernel.tables import COLUMN_MARKS, Ints
 from semsched.predict.urgency.kernel.weighing import weigh_up
-from semsched.predict.urgency.lexicon import NEGATED, PAST, QUOTED
 from semsched.predict.urgency.model import (
     FACT,
     LEAST_KNOWN,
@@ -24,9 +24,6 @@ from semsched.predict.urgency.model import (
 from semsched.predict.urgency.vitals import NOTHING, Vitals, read_vitals
 from semsched.predict.urgency.words import Words, read_words
 from semsched.request import NUM_CLASSES
-
-_MARKS = tuple(MARKS[flag] for flag in (0, NEGATED, PAST, QUOTED))
-"""By the columns of word_rows."""
 
 _log = logging.getLogger(__name__)
 
@@ -107,5 +104,5 @@ class Kernel:
 def _names(words: Words, unknown: list[list[int]]) -> list[str]:
     """What the grams of words are called that are not known, each once."""
     stems = words.stems
-    named = (_MARKS[mark] + (gram(stems[at]) or stems[at]) for at, mark in unknown)
+    named = (COLUMN_MARKS[mark] + (gram(stems[at]) or stems[at]) for at, mark in unknown)
     return list(dict.fromkeys(named))

@@ -2,6 +2,14 @@
 
 from semsched.machine_code import MachineCode
 
-CODE = MachineCode("urgency", ["predict/urgency/kernel"])
+CODE = MachineCode(
+    "urgency",
+    [
+        "predict/urgency/kernel",
+        "predict/urgency/features.py",  # their constants are compiled into it
+        "predict/urgency/lexicon.py",
+        "request.py",
+    ],
+)
 
 compiled = CODE.compiled

@@ -1,19 +1,15 @@
-"""Tables: what the lexicon and the model know, as arrays that compiled code can read.
+"""Tables: what the lexicon and the model know, as arrays that compiled code can read. building.py
+fills them.
 
 Words are numbers here: a known stem has a code, all others share a few by their kind.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from semsched.predict.urgency import features, lexicon
-from semsched.predict.urgency.features import AT_START, SCOPES, TASK
-from semsched.predict.urgency.model import FACT, LinearModel
-from semsched.predict.urgency.vitals import SIGN_NAMES, is_telling
-from semsched.predict.urgency.words import Memo
+from semsched.predict.urgency.features import MARKS, MAX_TASKS
 from semsched.request import NUM_CLASSES
 
 Ints = NDArray[np.int32]
@@ -38,9 +34,7 @@ NO_GRAM, UNKNOWN, BEGINNING = -1, -2, 0
 """BEGINNING is the gram that stands before the first word."""
 
 GROUP, GATE, SCOPE = range(3)
-_KINDS = {"group": GROUP, "gate": GATE, "scope": SCOPE}
 PASS, STOP, LIST = range(3)
-_COMMAS = {"pass": PASS, "stop": STOP, "list": LIST}
 
 PHRASE = np.dtype(
     [
@@ -60,12 +54,17 @@ PLAIN, NEGATED, PAST, QUOTED, GATED, OWN, NUM_VARIANTS = *range(6), 6
 """Columns of phrase_rows: a group's name as it is, marked by a scope or by a task, and the fact
 that a phrase is by itself. A gate has PLAIN, and OWN for the beginning of a text."""
 
-VARIANTS = np.array([PLAIN, NEGATED, PAST, NEGATED, QUOTED, QUOTED, QUOTED, QUOTED], np.int32)
-"""By the flags of a word; also the column of word_rows."""
+COLUMN_MARKS = tuple(dict.fromkeys(MARKS))
+"""The mark of each column from PLAIN to QUOTED; also the columns of word_rows."""
+NUM_MARKS = len(COLUMN_MARKS)
 
-NUM_MARKS = 4
+VARIANTS = np.array([COLUMN_MARKS.index(mark) for mark in MARKS], np.int32)
+"""The column by the flags of a word."""
 
-MOST_URGENT, NUM_TASKS, PERSONAL, SIZE = 0, NUM_CLASSES + 1, NUM_CLASSES + 5, NUM_CLASSES + 6
+MOST_URGENT = 0
+NUM_TASKS = MOST_URGENT + NUM_CLASSES + 1
+PERSONAL = NUM_TASKS + MAX_TASKS + 1
+SIZE = PERSONAL + 1
 """Where the facts about a whole text begin in fact_rows."""
 
 
@@ -100,206 +99,3 @@ class Tables(NamedTuple):
 BLANK_INSIDE, ORDINARY, NUMBER, YEAR, MARK, NUM_KINDS = *range(-1, 4), 4
 """Codes of stems that are not known. BLANK_INSIDE: compatibility forms may unfold to several
 words; such a text is left to the reference."""
-
-
-def _kind_of(stem: str) -> int:
-    if " " in stem:
-        return BLANK_INSIDE
-    if not stem[0].isalnum():
-        return MARK
-    if len(stem) == 4 and stem.startswith("19"):
-        return YEAR
-    return NUMBER if stem[0].isdigit() else ORDINARY
-
-
-def build(model: LinearModel) -> tuple[Memo[int], Tables]:
-    """What gives each stem its code, and the tables of our lexicon and of `model`."""
-    grams = _grams(model.index)
-    phrases = list(_phrases())
-    stems = sorted(_vocabulary(grams, phrases))
-    codes = {stem: code for code, stem in enumerate(stems, NUM_KINDS)}
-    first_pair, pair_seconds, pair_rows = _pairs(model.index, grams)
-    tables = Tables(
-        words=_words(stems, codes, grams, [stems[0] for stems, _ in phrases]),
-        word_rows=_word_rows(model.index, grams),
-        first_pair=first_pair,
-        pair_seconds=pair_seconds,
-        pair_rows=pair_rows,
-        phrases=_phrase_records(phrases),
-        phrase_words=_ints(codes[stem] for stems, _ in phrases for stem in stems),
-        phrase_rows=_rows(model.index, (name for _, e in phrases for name in _names_of(e))),
-        fact_rows=_rows(model.index, _fact_names()),
-        variants=VARIANTS,
-        number_row=model.index.get("#", -1),
-        question=grams.get("?", UNKNOWN),
-        seen=np.zeros(len(model.index) + 1, np.int64),
-    )
-    return Memo(lambda stem: codes.get(stem, _kind_of(stem))), tables
-
-
-# --- grams ------------------------------------------------------------------------------------
-
-
-def _grams(index: Mapping[str, int]) -> dict[str, int]:
-    """A number for each word of the model's grams."""
-    grams = {"^": BEGINNING}
-    for name in index:
-        if not name.startswith(FACT):
-            for word in name.split(" "):
-                grams.setdefault(_unmarked(word)[0], len(grams))
-    return grams
-
-
-_MARKED = {"-": NEGATED, "~": PAST, "'": QUOTED}
-
-
-def _unmarked(word: str) -> tuple[str, int]:
-    """A word of a gram without the mark of a scope, and that mark's column."""
-    return (word[1:], _MARKED[word[0]]) if word[:1] in _MARKED else (word, PLAIN)
-
-
-def _numbered(word: str, grams: Mapping[str, int]) -> int:
-    base, mark = _unmarked(word)
-    return grams[base] * NUM_MARKS + mark
-
-
-def _word_rows(index: Mapping[str, int], grams: Mapping[str, int]) -> Ints:
-    rows = np.full(len(grams) * NUM_MARKS, -1, np.int32)
-    for name, row in index.items():
-        if not name.startswith(FACT) and " " not in name:
-            rows[_numbered(name, grams)] = row
-    return rows
-
-
-def _pairs(index: Mapping[str, int], grams: Mapping[str, int]) -> tuple[Ints, Ints, Ints]:
-    """first_pair, pair_seconds and pair_rows of the tables."""
-    words = [(name.split(" "), row) for name, row in index.items() if not name.startswith(FACT)]
-    pairs = [
-        (*(_numbered(each, grams) for each in pair), row) for pair, row in words if len(pair) == 2
-    ]
-    firsts, seconds, rows = np.array(sorted(pairs), np.int32).reshape(-1, 3).T
-    first_pair = np.searchsorted(firsts, np.arange(len(grams) * NUM_MARKS + 1))
-    return first_pair.astype(np.int32), seconds.copy(), rows.copy()
-
-
-# --- words and phrases ------------------------------------------------------------------------
-
-Phrase = tuple[list[str], lexicon.Entry]
-
-_IS: Mapping[int, frozenset[str]] = {
-    IS_SMALL: lexicon.SMALL,
-    IS_END: lexicon.SENTENCE_ENDS,
-    IS_STOP: lexicon.STOPS,
-    IS_COMMA: frozenset({","}),
-    IS_OR: frozenset({"or"}),
-    IS_BEFORE_YEARS: lexicon.BEFORE_YEARS,
-    IS_MY: frozenset({"my"}),
-    IS_KIN: features.KIN,
-    IS_CLAIMING: features.CLAIMING,
-    IS_CLAIM: features.CLAIMS,
-    IS_DENIAL: features.DENIALS,
-    IS_DEGREE: features.DEGREES,
-    IS_LEVELLED: features.LEVELLED,
-    IS_LEVEL_WORD: features.LEVEL_WORDS,
-    IS_LEVEL: features.LEVELS,
-    IS_P: frozenset({"p"}),
-    IS_RIGHT: frozenset({"right"}),
-    IS_NOW: frozenset({"now"}),
-    IS_COLON: frozenset({":"}),
-    IS_EMERGENCY_NUMBER: features.NUMBERS,
-    IS_QUESTION: frozenset({"?"}),
-}
-
-
-def _phrases() -> Iterator[Phrase]:
-    """The phrases of the lexicon, those that begin alike together and the longer ones first."""
-    for first, start in lexicon.lexicon().items():
-        for longer in start.longer.values():
-            yield from longer
-        yield from (([first], entry) for entry in start.alone)
-
-
-def _vocabulary(grams: Mapping[str, int], phrases: Sequence[Phrase]) -> set[str]:
-    """The stems that are told apart."""
-    in_phrases = {stem for stems, _ in phrases for stem in stems}
-    quotes = {*lexicon.QUOTES, *lexicon.QUOTES.values()}
-    known = {name for name in grams if name and features.gram(name) == name}
-    return known.union(in_phrases, quotes, SIGN_NAMES, *_IS.values()) - {""}
-
-
-def _words(
-    stems: Sequence[str],
-    codes: Mapping[str, int],
-    grams: Mapping[str, int],
-    firsts: Sequence[str],
-) -> NDArray[Any]:
-    """A record of WORD for each kind of unknown word and for each of `stems`."""
-    words = np.zeros(NUM_KINDS + len(stems), WORD)
-    words["closes"] = -1
-    words["gram"][:NUM_KINDS] = UNKNOWN, *[grams.get("#", UNKNOWN)] * 2, NO_GRAM
-    words["bits"][:NUM_KINDS] = 0, IS_TELLING, IS_TELLING | IS_YEAR, IS_MARK
-    for stem, code in codes.items():
-        name = features.gram(stem)
-        words["gram"][code] = grams.get(name, UNKNOWN) if name else NO_GRAM
-        words["bits"][code] = _bits_of(stem)
-    for opening, closing in lexicon.QUOTES.items():
-        words["closes"][codes[opening]] = codes[closing]
-    for at, first in enumerate(firsts):
-        word = words[codes[first]]
-        if word["last_phrase"] == 0:
-            word["first_phrase"] = at
-        word["last_phrase"] = at + 1
-    return words
-
-
-def _bits_of(stem: str) -> int:
-    bits = sum(bit for bit, stems in _IS.items() if stem in stems)
-    bits |= IS_MARK if features.is_mark(stem) else 0
-    bits |= IS_TELLING if is_telling(stem) else 0
-    return bits | (IS_YEAR if _kind_of(stem) == YEAR else 0)
-
-
-def _phrase_records(phrases: Sequence[Phrase]) -> NDArray[Any]:
-    records = np.zeros(len(phrases), PHRASE)
-    gates = {entry.name: 0 for _, entry in phrases if entry.kind == "gate"}
-    bits = {name: 1 << bit for bit, name in enumerate(gates)}
-    first_word = 0
-    for record, (stems, entry) in zip(records, phrases, strict=True):
-        record["first_word"], record["length"] = first_word, len(stems)
-        record["kind"], record["commas"] = _KINDS[entry.kind], _COMMAS[entry.commas]
-        record["urgency"], record["reach"] = entry.urgency, entry.reach
-        record["around"], record["gate"] = entry.around, bits.get(entry.name, 0)
-        record["flag"] = lexicon.FLAGS.get(entry.name, 0)
-        first_word += len(stems)
-    return records
-
-
-# --- facts ------------------------------------------------------------------------------------
-
-
-def _names_of(entry: lexicon.Entry) -> list[str]:
-    """Names of the facts that a phrase may be, in the order of the columns."""
-    if entry.kind == "group":
-        scopes = [SCOPES[flags] for flags in (0, lexicon.NEGATED, lexicon.PAST, lexicon.QUOTED)]
-        return [*(entry.name + so for so in (*scopes, TASK)), f"={entry.phrase}"]
-    if entry.kind == "gate":
-        return [entry.name, *[""] * 4, entry.name + AT_START]
-    return [""] * NUM_VARIANTS
-
-
-def _fact_names() -> Iterator[str]:
-    for name in (*map(str, range(NUM_CLASSES)), features.NO_PHRASE):
-        yield features.MOST_URGENT.format(name)
-    for number in range(features.MAX_TASKS + 1):
-        yield features.NUM_TASKS.format(number)
-    yield features.PERSONAL
-    for size in range(features.MAX_SIZE + 1):
-        yield features.SIZE.format(size)
-
-
-def _rows(index: Mapping[str, int], facts: Iterable[str]) -> Ints:
-    return _ints(index.get(FACT + name, -1) if name else -1 for name in facts)
-
-
-def _ints(numbers: Iterable[int]) -> Ints:
-    return np.array(list(numbers), np.int32)
