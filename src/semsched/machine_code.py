@@ -79,6 +79,19 @@ class MachineCode:
         return os.access(self.folder, os.W_OK)
 
 
+def direct(function: F, *arguments: Any) -> F:
+    """What was compiled of `function` for arguments like these, to be called with no others.
+
+    A compiled function looks at the types of its arguments at every call, which takes longer than
+    a small kernel's work; this hardly looks.
+    """
+    dispatcher: Any = function
+    signature = tuple(map(numba.typeof, arguments))
+    dispatcher.compile(signature)
+    machine_code: F = dispatcher.get_overload(signature)
+    return machine_code
+
+
 def _files(path: Traversable) -> list[Traversable]:
     if path.is_file():
         return [path]

@@ -6,21 +6,25 @@ from typing import Protocol, Self
 
 import numpy as np
 
-from semsched.predict.urgency.decide import COSTS, Costs, decide_one, is_unsure
+from semsched.predict.urgency.decide import COSTS, Costs, cheapest, is_unsure
 from semsched.predict.urgency.embedded import SecondLook, mix
-from semsched.predict.urgency.evidence import shown, weigh, words_for
+from semsched.predict.urgency.evidence import Weighed, shown, weigh, words_for
 from semsched.predict.urgency.features import has_several
 from semsched.predict.urgency.model import LinearModel, Score
 from semsched.predict.urgency.model_file import shipped
-from semsched.predict.urgency.verdict import Floats, Verdict
+from semsched.predict.urgency.verdict import UNSURE, Floats, Verdict
 from semsched.request import NUM_CLASSES
 
 
-class Scorer(Protocol):
-    """What reads a text and weighs it: the model itself, or its kernel."""
+class Reader(Protocol):
+    """What does the work of a model, faster."""
 
     def score(self, text: str) -> Score:
-        """What was found in the text, and what the model makes of it."""
+        """`LinearModel.score`."""
+        ...
+
+    def weigh(self, score: Score, urgency: int) -> Weighed:
+        """`evidence.weigh`."""
         ...
 
 
@@ -35,7 +39,7 @@ class UrgencyClassifier:
     model: LinearModel = field(default_factory=lambda: shipped().linear)
     second: SecondLook | None = None
     costs: Costs = COSTS
-    kernel: Scorer | None = None
+    kernel: Reader | None = None
     """Reads texts in place of the model."""
 
     def compiled(self) -> Self:
@@ -59,14 +63,20 @@ class UrgencyClassifier:
         """The class of `text` and why; with `explain` also the evidence, weightiest first."""
         score = self._score(text)
         probabilities = tuple(self._probabilities(score).tolist())
-        urgency = decide_one(probabilities, self.costs)
-        weighed = weigh(self.model, score, urgency)
-        if is_unsure(probabilities):
+        unsure = is_unsure(probabilities)
+        urgency = UNSURE if unsure else cheapest(probabilities, self.costs)
+        weighed = self._weighed(score, urgency)
+        if unsure:
             reason = "nothing in the text says how urgent it is"
         else:
             reason = words_for(weighed) or "no single word decides"
         evidence = shown(weighed) if explain else ()
         return Verdict(urgency, reason, probabilities, evidence)
+
+    def _weighed(self, score: Score, urgency: int) -> Weighed:
+        if self.kernel is None:
+            return weigh(self.model, score, urgency)
+        return self.kernel.weigh(score, urgency)
 
     def _score(self, text: str) -> Score:
         return (self.kernel or self.model).score(text)

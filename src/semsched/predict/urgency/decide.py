@@ -56,13 +56,11 @@ def decide(probabilities: Floats, costs: Costs = COSTS) -> list[int]:
 
     A row that says next to nothing (MAX_DOUBT) gets UNSURE. Of equal costs the more urgent class.
     """
-    return [decide_one(row, costs) for row in probabilities.tolist()]
+    return [UNSURE if is_unsure(row) else cheapest(row, costs) for row in probabilities.tolist()]
 
 
-def decide_one(probabilities: Sequence[float], costs: Costs = COSTS) -> int:
-    """The same for one row."""
-    if is_unsure(probabilities):
-        return UNSURE
+def cheapest(probabilities: Sequence[float], costs: Costs) -> int:
+    """The class of least expected cost, the more urgent of equals."""
     expected = [sum(map(mul, probabilities, column)) for column in zip(*costs, strict=True)]
     return expected.index(min(expected))
 

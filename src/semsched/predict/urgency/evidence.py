@@ -114,23 +114,28 @@ def _loudest(weighed: Weighed) -> list[int]:
     """What speaks for the class: phrases and vital signs before mere words."""
     weights, num_grams = weighed.weights, weighed.score.num_grams
     speaking = [at for at in weighed.heavy if weights[at] > 0]
-    return sorted(speaking, key=lambda at: at < num_grams or weights[at] < _LOUD)
+    loud = [at for at in speaking if at >= num_grams and weights[at] >= _LOUD]
+    return loud + [at for at in speaking if at < num_grams or weights[at] < _LOUD]
 
 
 def _said(words: Words, begin: int, end: int) -> str:
-    """The words as written; "" if none of them means anything by itself."""
-    stems = words.stems[begin:end]
-    telling = any(map(_TELLS.__getitem__, stems))
-    numbers = all(stem[0].isdigit() for stem in stems)
-    return " ".join(words.raw[begin:end]) if telling and not numbers else ""
+    """The words as written; "" if none of them means anything by itself, or all are numbers."""
+    tells = 0
+    for stem in words.stems[begin:end]:
+        tells |= _TELLS[stem]
+    return " ".join(words.raw[begin:end]) if tells == _MEANS | _IS_WORD else ""
 
 
-def _tells(stem: str) -> bool:
-    return stem not in SMALL and stem not in _EMPTY and (len(stem) > 2 or not stem.isascii())
+_MEANS, _IS_WORD = 1, 2
+
+
+def _tells(stem: str) -> int:
+    means = stem not in SMALL and stem not in _EMPTY and (len(stem) > 2 or not stem.isascii())
+    return means * _MEANS | (not stem[0].isdigit()) * _IS_WORD
 
 
 _TELLS = Memo(_tells)
-"""Whether a word means anything by itself."""
+"""Whether a word means anything by itself, and whether it is no number."""
 
 
 def _value(vitals: Vitals, name: str) -> str:

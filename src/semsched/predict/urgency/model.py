@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from math import sqrt
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,7 +40,7 @@ class Score(NamedTuple):
 
     words: Words
     vitals: Vitals
-    features: NDArray[np.integer[Any]]
+    features: NDArray[np.int32]
     """[features that have a name, 3]: row of the weights, and the words it stands on, [begin, end).
     The first `num_grams` are words and pairs, the others facts."""
     num_grams: int
@@ -48,6 +48,8 @@ class Score(NamedTuple):
     """What each gram weighs, against 1 of each fact."""
     chances: Floats
     """Of each output, shape [len(OUTPUTS)]."""
+    by_class: Floats
+    """The same of each class, shape [5]."""
     is_foreign: bool
     """Whether next to nothing in the text is known."""
 
@@ -56,7 +58,7 @@ class Score(NamedTuple):
         """Of each class, shape [5]; even where there is next to nothing to go by."""
         if self.is_foreign:
             return np.full(NUM_CLASSES, 1 / NUM_CLASSES)
-        return classes(self.chances)
+        return self.by_class
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,12 +81,19 @@ class LinearModel:
         """The text read and weighed."""
         reading = read(text)
         grams = self._named("", reading.grams)
-        features = np.array(grams + self._named(FACT, reading.facts), np.intp).reshape(-1, 3)
+        features = np.array(grams + self._named(FACT, reading.facts), np.int32).reshape(-1, 3)
         rows, values = encode(reading, self.index)
         share = float(values[0]) if grams else 0.0
-        chances, is_foreign = self._chances(rows, values), self.is_foreign(reading)
+        chances = self._chances(rows, values)
         return Score(
-            reading.words, reading.vitals, features, len(grams), share, chances, is_foreign
+            reading.words,
+            reading.vitals,
+            features,
+            len(grams),
+            share,
+            chances,
+            classes(chances),
+            self.is_foreign(reading),
         )
 
     def _named(self, kind: str, found: Mapping[str, Place]) -> list[tuple[int, int, int]]:

@@ -6,13 +6,15 @@ from threading import Lock
 
 import numpy as np
 
+from semsched.machine_code import direct
+from semsched.predict.urgency.evidence import LEAST_WEIGHT, Weighed
 from semsched.predict.urgency.features import NO_PHRASE, gram, has_several, signs
 from semsched.predict.urgency.kernel.building import build
 from semsched.predict.urgency.kernel.compile import CODE
 from semsched.predict.urgency.kernel.desk import Counts, blank_desk
 from semsched.predict.urgency.kernel.features import read
 from semsched.predict.urgency.kernel.tables import COLUMN_MARKS, Ints
-from semsched.predict.urgency.kernel.weighing import weigh_up
+from semsched.predict.urgency.kernel.weighing import weigh_each, weigh_up
 from semsched.predict.urgency.model import (
     FACT,
     LEAST_KNOWN,
@@ -43,8 +45,17 @@ class Kernel:
         self._codes, self._tables = build(model)
         self._desk = blank_desk()
         self._lock = Lock()
-        self.score("")
+        self._compile()
         CODE.note_cached()
+
+    def _compile(self) -> None:
+        weights, desk, five = self._model.weights, self._desk, np.zeros(NUM_CLASSES)
+        chances, none = self._bias.copy(), np.zeros(0, np.int32)
+        self._read = direct(read, self._tables, desk, none)
+        self._weigh_up = direct(weigh_up, weights, desk, none, 1.0, 0, none, 1.0, chances, five)
+        self._weigh_each = direct(
+            weigh_each, weights, desk.features, 0, 1.0, chances, 0, 1.0, five, none
+        )
 
     @staticmethod
     def can_be_kept() -> bool:
@@ -58,11 +69,29 @@ class Kernel:
         words = read_words(text)
         codes = np.fromiter(map(self._codes.__getitem__, words.stems), np.int32, len(words.stems))
         with self._lock:
-            if read(self._tables, self._desk, codes):
-                return self._weighed(words)
+            if self._read(self._tables, self._desk, codes):
+                return self._weighed_up(words)
         return self._model.score(text)
 
-    def _weighed(self, words: Words) -> Score:
+    def weigh(self, score: Score, urgency: int) -> Weighed:
+        """What speaks for `urgency` or against it, as evidence.weigh says it."""
+        features, weights = score.features, np.empty(len(score.features))
+        heavy = np.empty(len(features), np.int32)
+        num = self._weigh_each(
+            self._model.weights,
+            features,
+            score.num_grams,
+            score.share,
+            score.chances,
+            urgency,
+            LEAST_WEIGHT,
+            weights,
+            heavy,
+        )
+        names, heaviest = self._model.names, heavy[:num].tolist()
+        return Weighed(score, names, features.tolist(), weights.tolist(), heaviest)
+
+    def _weighed_up(self, words: Words) -> Score:
         """What lies on the desk, with what is left to be read by Python: vital signs, and words
         that are not known."""
         desk, model = self._desk, self._model
@@ -70,35 +99,36 @@ class Kernel:
         if count.words < len(words.stems):
             words = words.only(desk.kept[: count.words].tolist())
         vitals = read_vitals(words.stems) if count.telling else NOTHING
-        unknown = _names(words, desk.unknown[: count.unknown].tolist())
-        features = self._features(count, self._signs(vitals, count.most_urgent))
-        share = share_of(count.grams + len(unknown))
-        parts = np.array(parts_of(unknown), np.int32)
+        signs = self._signs(vitals, count.most_urgent)
+        unknown = _names(words, desk.unknown[: count.unknown].tolist()) if count.unknown else []
+        share, parts = share_of(count.grams + len(unknown)), _ints(parts_of(unknown))
         part = share * sqrt(len(unknown) / max(len(parts), 1))
-        chances = self._bias.copy()
-        among = (features, count.grams, share)
-        weigh_up(model.weights, chances, *among, len(model.index), parts, part)
+        chances, by_class = self._bias.copy(), np.zeros(NUM_CLASSES)
+        pieces = (len(model.index), parts, part)
+        num = self._weigh_up(model.weights, desk, signs, share, *pieces, chances, by_class)
         is_foreign = (
             not count.phrases
             and count.known <= LEAST_KNOWN * (count.known + len(unknown) - ("#" in unknown))
             and not has_several(vitals)
         )
-        return Score(words, vitals, features, count.grams, share, chances, is_foreign)
+        features = desk.features[:num].copy()
+        among = (count.grams, share)
+        return Score(words, vitals, features, *among, chances, by_class, is_foreign)
 
-    def _features(self, count: Counts, signs: list[int]) -> Ints:
-        """What is on the desk, and the rows of facts that are true of the whole text."""
-        facts = [*signs, count.size_row] if count.size_row >= 0 else signs
-        end = count.features + len(facts)
-        self._desk.features[count.features : end] = 0
-        self._desk.features[count.features : end, 0] = facts
-        return self._desk.features[:end].copy()
-
-    def _signs(self, vitals: Vitals, most_urgent: int) -> list[int]:
+    def _signs(self, vitals: Vitals, most_urgent: int) -> Ints:
+        """Rows of the facts that vital signs are, -1 for what the model does not know."""
         if vitals is NOTHING:
-            return []
+            return _NONE
         phrase = str(most_urgent) if most_urgent < NUM_CLASSES else NO_PHRASE
-        rows = (self._model.index.get(FACT + name) for name in signs(vitals, phrase))
-        return [row for row in rows if row is not None]
+        index = self._model.index
+        return _ints([index.get(FACT + name, -1) for name in signs(vitals, phrase)])
+
+
+_NONE = np.zeros(0, np.int32)
+
+
+def _ints(numbers: list[int]) -> Ints:
+    return np.array(numbers, np.int32) if numbers else _NONE
 
 
 def _names(words: Words, unknown: list[list[int]]) -> list[str]:

@@ -8,6 +8,7 @@ CODE = MachineCode(
         "predict/urgency/kernel",
         "predict/urgency/features.py",  # their constants are compiled into it
         "predict/urgency/lexicon.py",
+        "predict/urgency/model.py",
         "request.py",
     ],
 )
