@@ -61,11 +61,11 @@ class App:
             case "/wait":
                 await self.go_on.wait()
             case "/watch":
-                async with client.watched():
+                with client.watched():
                     await self.go_on.wait()
             case "/flood":
                 await client.start(200, [])
-                async with client.watched():
+                with client.watched():
                     while True:
                         await client.write(MUCH, more=True)
             case "/bye":

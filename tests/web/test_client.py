@@ -97,7 +97,7 @@ def test_who_is_watched_and_leaves_ends_what_is_done(after: float) -> None:
         asyncio.get_running_loop().call_later(after, gone.set_result, None)
         await asyncio.sleep(0.005)
         with pytest.raises(GoneError):
-            async with client.watched():
+            with client.watched():
                 await asyncio.sleep(60)
         await asyncio.sleep(0.01)  # nor is it cancelled twice
 
@@ -107,7 +107,7 @@ def test_who_is_watched_and_leaves_ends_what_is_done(after: float) -> None:
 def test_who_leaves_when_all_is_done_ends_nothing() -> None:
     async def play() -> None:
         client, gone = watched()
-        async with client.watched():
+        with client.watched():
             gone.set_result(None)
         await asyncio.sleep(0.01)
 

@@ -1,7 +1,7 @@
 """What a person says in the body of an OpenAI-compatible request, and what it allows."""
 
 from collections.abc import Iterator, Mapping
-from itertools import chain, groupby, islice
+from itertools import islice
 from typing import Any
 
 from semsched.workload.texts import BYTES_PER_TOKEN
@@ -46,13 +46,21 @@ def text_of(body: object) -> str:
     """
     if not isinstance(body, dict):
         return ""
-    return next(filter(None, (_said(body.get(field)) for field in FIELDS)), "")
+    for field in FIELDS:
+        if said := _said(body.get(field)):
+            return said
+    return ""
 
 
 def _said(value: object) -> str:
-    pieces = _fitted(islice(_backwards(value), MAX_PIECES))
-    turns = [list(turn) for said, turn in groupby(pieces, lambda piece: piece is not None) if said]
-    return "\n".join(filter(None, chain.from_iterable(reversed(turn) for turn in turns)))
+    said, turn = list[str](), list[str]()
+    for piece in _fitted(islice(_backwards(value), MAX_PIECES)):
+        if piece is None:
+            said += reversed(turn)
+            turn.clear()
+        elif piece:
+            turn.append(piece)
+    return "\n".join([*said, *reversed(turn)])
 
 
 def _backwards(value: object) -> Iterator[str | None]:
@@ -117,19 +125,18 @@ def read_tokens(body: dict[str, Any], num_bytes: int) -> int:
     for _ in range(MAX_PIECES):
         if not left:
             return max(size // BYTES_PER_TOKEN, 1)
-        match left.pop():
-            case str() as text:
-                size += len(text) if text.isascii() else len(text.encode("utf-8", "replace"))
-            case bool():
-                pass
-            case int():  # the id of a token
-                size += BYTES_PER_TOKEN
-            case dict() as part if "text" not in part and _is_no_text(part.get("type")):
+        part = left.pop()
+        if isinstance(part, str):
+            size += len(part) if part.isascii() else len(part.encode("utf-8", "replace"))
+        elif isinstance(part, list):
+            left.extend(part)
+        elif isinstance(part, dict):
+            if "text" not in part and _is_no_text(part.get("type")):
                 size += OTHER_TOKENS * BYTES_PER_TOKEN
-            case dict() as part:
+            else:
                 left.extend(part.values())
-            case list() as parts:
-                left.extend(parts)
+        elif type(part) is int:  # the id of a token
+            size += BYTES_PER_TOKEN
     return max(num_bytes // BYTES_PER_TOKEN, 1)
 
 

@@ -135,7 +135,7 @@ class Exchange:
         self._service.records.accept(self._visit)
         ending, error = Ending("failed", "internal_error"), None
         try:
-            async with self._client.watched():
+            with self._client.watched():
                 ending = await self._serve()
         except TurnedAwayError as away:
             ending = Ending("refused", away.code)

@@ -16,8 +16,8 @@ MAX_LESSONS = 500
 MAX_MODELS = 64
 """Models that are learned separately, a megabyte each."""
 
-SHARE = 0.1
-"""Share of one core that learning may take."""
+SHARE = 0.03
+"""Share of one core that learning may take: a hundred answers a second."""
 
 SAVE_EVERY = 60.0
 """Seconds between two savings of what was learned."""

@@ -112,6 +112,7 @@ class Protocol(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         """The body is whole. Reading stopped if it was large, but who leaves shall be noticed."""
         self._alarm.stop()
+        self.scope["state"]["is_whole"] = True
         super().on_message_complete()
         if not self.pipeline:
             self.flow.resume_reading()

@@ -113,9 +113,11 @@ def words_for(weighed: Weighed) -> str:
 def _loudest(weighed: Weighed) -> list[int]:
     """What speaks for the class: phrases and vital signs before mere words."""
     weights, num_grams = weighed.weights, weighed.score.num_grams
-    speaking = [at for at in weighed.heavy if weights[at] > 0]
-    loud = [at for at in speaking if at >= num_grams and weights[at] >= _LOUD]
-    return loud + [at for at in speaking if at < num_grams or weights[at] < _LOUD]
+    loud, others = list[int](), list[int]()
+    for at in weighed.heavy:
+        if weights[at] > 0:
+            (loud if at >= num_grams and weights[at] >= _LOUD else others).append(at)
+    return loud + others
 
 
 def _said(words: Words, begin: int, end: int) -> str:

@@ -133,6 +133,8 @@ def stem(word: str) -> str:
     Crude on purpose: "breathing", "breathes" and "breathe" must meet, nothing needs to be
     pronounceable.
     """
+    if word[0].isdecimal() and word.isascii():
+        return word[:_LONGEST_STEM]
     if not word.isascii():
         word = unicodedata.normalize("NFKC", word[:_LONGEST_STEM])
     word = word.lower().replace("\u2019", "'")[:_LONGEST_STEM]
