@@ -96,9 +96,8 @@ def test_who_is_watched_and_leaves_ends_what_is_done(after: float) -> None:
         client, gone = watched()
         asyncio.get_running_loop().call_later(after, gone.set_result, None)
         await asyncio.sleep(0.005)
-        with pytest.raises(GoneError):
-            with client.watched():
-                await asyncio.sleep(60)
+        with pytest.raises(GoneError), client.watched():
+            await asyncio.sleep(60)
         await asyncio.sleep(0.01)  # nor is it cancelled twice
 
     asyncio.run(play())

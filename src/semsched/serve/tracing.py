@@ -57,17 +57,20 @@ def tracer_of(endpoint: str) -> "Tracer":
     provider = TracerProvider(resource=Resource.create(what), shutdown_on_exit=False)
     exporter = OTLPSpanExporter(f"{endpoint}/v1/traces", timeout=EXPORT_TIME)
     provider.add_span_processor(BatchSpanProcessor(exporter))
-    return Tracer(provider)
+    return Tracer(provider, exporter.shutdown)
 
 
 class Tracer:
     """Makes spans of requests that have ended."""
 
-    def __init__(self, provider: "TracerProvider") -> None:
+    def __init__(
+        self, provider: "TracerProvider", give_up: Callable[[], None] = lambda: None
+    ) -> None:
         from opentelemetry import trace
         from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
         self._provider = provider
+        self._give_up = give_up
         self._tracer = provider.get_tracer("semsched", semsched.__version__)
         self._client_context = TraceContextTextMapPropagator().extract
         self._within = trace.set_span_in_context
@@ -111,9 +114,11 @@ class Tracer:
 
     def close(self) -> None:
         """Send what is left and stop; takes CLOSE_TIME at most, so not for the event loop."""
-        last = Thread(target=self._provider.shutdown, daemon=True)
+        last = Thread(target=self._provider.shutdown, name="last spans", daemon=True)
         last.start()
         last.join(CLOSE_TIME)
+        if last.is_alive():  # it would try again and again
+            self._give_up()
 
 
 def _clock(now: float) -> Clock:
