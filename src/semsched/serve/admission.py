@@ -18,6 +18,7 @@ from semsched.predict.urgency.triage import held
 from semsched.request import CLASS_NAMES, Rank, Request
 from semsched.serve.claims import DAY, claim_of, deadline_of
 from semsched.serve.keys import Key
+from semsched.serve.stage import next_stage
 from semsched.serve.visit import Visit
 from semsched.web.failure import ApiError, Header
 
@@ -69,6 +70,7 @@ class Admission:
             raise _not_allowed(arrival.key)
         text = text_of(body)
         verdict = await self._verdict(arrival, body, text, claim)
+        await next_stage()
         request = self._request(arrival, body, text, verdict.urgency)
         return Visit(
             entry=self._entry(arrival, request),

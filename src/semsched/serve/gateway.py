@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import count
 from typing import NamedTuple
@@ -19,6 +20,7 @@ from semsched.serve.records import Records
 from semsched.serve.refusals import Refusals
 from semsched.serve.retries import RetryBudget
 from semsched.serve.row import Outcome
+from semsched.serve.stage import next_stage
 from semsched.serve.tracing import Tracer
 from semsched.serve.visit import Visit
 from semsched.web.client import Client, GoneError
@@ -80,6 +82,7 @@ class Endpoint:
         try:
             arrival = await self._read(client, scope)
             visit = await self._service.admission.admit(arrival, self._service.now())
+            await next_stage()
         except ApiError as error:
             self._service.records.metrics.refuse(error.code)
             await client.answer(error.status, error.body, error.headers)
@@ -191,13 +194,16 @@ class Exchange:
         ticket = self._ticket = service.desk.offer(self._visit.entry)
         while True:
             backend = service.fleet[await ticket.called()]
+            await next_stage()
             answer = await self._ask(backend, ticket.carried)
             if answer is not None:
                 self._arrival.content = b""  # nobody will be sent it again
-                try:
-                    return await self._pass_on(answer)
-                finally:
-                    answer.close()
+                with answer:
+                    await next_stage()
+                    ending = await self._pass_on(answer)
+                with suppress(asyncio.CancelledError):  # it is over
+                    await next_stage()
+                return ending
             service.records.retry(self._visit)
             service.desk.retry(ticket)
 
