@@ -5,11 +5,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import semsched
-from semsched.machine_code import MachineCode
+from semsched.machine_code import MachineCode, direct
 from semsched.predict.length import kernel as length
+from semsched.predict.length.ngrams import NUM_BUCKETS
 from semsched.predict.urgency.kernel import compile as urgency
 from semsched.simulate.kernel import compile as simulation
 from semsched.simulate.kernel.compile import CODE
@@ -81,6 +83,18 @@ def test_where_constants_come_from_is_part_of_the_key(code: MachineCode) -> None
         if "compiled\n" in path.read_text("utf-8"):  # a decorator
             missing = {root / module for module in constants_of(path)} - keyed
             assert not missing, path
+
+
+def test_what_is_called_directly_is_the_same_and_takes_no_other_array() -> None:
+    text, flags, found = b" a b ", np.zeros(NUM_BUCKETS, np.bool_), np.zeros(99, np.intp)
+    distinct = direct(length.distinct, text, flags, found)
+    num = distinct(b" one two ", flags, found)
+    direct_found = found[:num].tolist()
+    length.forget(flags, found, num)
+    assert num == length.distinct(b" one two ", flags, found)
+    assert found[:num].tolist() == direct_found
+    with pytest.raises(TypeError):
+        distinct(b" one two ", flags, found.astype(np.int32))
 
 
 def files_in(source: Path) -> list[Path]:

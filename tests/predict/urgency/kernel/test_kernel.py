@@ -9,6 +9,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from semsched.predict.urgency import UrgencyClassifier, read_seeds, shipped
+from semsched.predict.urgency.evidence import LEAST_WEIGHT, Weighed, weigh
 from semsched.predict.urgency.features import CLAIMING, KIN, LEVEL_WORDS, read
 from semsched.predict.urgency.kernel import Kernel
 from semsched.predict.urgency.kernel.building import build
@@ -17,6 +18,7 @@ from semsched.predict.urgency.lexicon import QUOTES, SENTENCE_ENDS, SMALL, lexic
 from semsched.predict.urgency.model import FACT, Score
 from semsched.predict.urgency.sign_words import SIGN_NAMES
 from semsched.predict.urgency.words import MAX_WORDS
+from semsched.request import NUM_CLASSES
 from tests.predict.urgency.hand_made import model
 
 
@@ -33,10 +35,25 @@ def check_same(ours: Score, theirs: Score) -> None:
     assert ours.share == theirs.share or not theirs.num_grams
     assert ours.is_foreign == theirs.is_foreign
     np.testing.assert_allclose(ours.chances, theirs.chances, rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(ours.probabilities, theirs.probabilities, rtol=1e-9, atol=1e-12)
+
+
+def check_weighed(ours: Weighed, theirs: Weighed) -> None:
+    assert (ours.names, ours.places) == (theirs.names, theirs.places)
+    np.testing.assert_allclose(ours.weights, theirs.weights, rtol=1e-9, atol=1e-12)
+    sizes = [abs(ours.weights[at]) for at in ours.heavy]
+    assert sizes == sorted(sizes, reverse=True)
+    light = {at for at, weight in enumerate(ours.weights) if abs(weight) < LEAST_WEIGHT}
+    assert sorted({*ours.heavy, *light}) == list(range(len(ours.weights)))
+    if len(set(np.round(sizes, 9))) == len(sizes):  # else rounding may turn two of them
+        assert ours.heavy == theirs.heavy
 
 
 def check(text: str) -> None:
-    check_same(kernel().score(text), shipped().linear.score(text))
+    ours, theirs = kernel().score(text), shipped().linear.score(text)
+    check_same(ours, theirs)
+    for urgency in range(NUM_CLASSES):
+        check_weighed(kernel().weigh(ours, urgency), weigh(shipped().linear, theirs, urgency))
 
 
 def test_every_seed_of_ours() -> None:
@@ -116,6 +133,15 @@ def test_a_model_of_whatever_stands_in_the_texts() -> None:
     other = Kernel(every)
     for text in TEXTS:
         check_same(other.score(text), every.score(text))
+
+
+def test_equals_among_many_keep_their_order() -> None:
+    words = [f"word{chr(97 + i // 26)}{chr(97 + i % 26)}" for i in range(200)]
+    flat = model({word: {0: float(1 + i % 3)} for i, word in enumerate(words)}, {})
+    score = flat.score(" ".join(words))
+    ours, theirs = Kernel(flat).weigh(score, 0), weigh(flat, score, 0)
+    assert len(ours.heavy) > 150
+    assert ours.heavy == theirs.heavy
 
 
 def test_threads_do_not_read_each_others_texts() -> None:

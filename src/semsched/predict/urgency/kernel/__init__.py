@@ -41,6 +41,7 @@ class Kernel:
         if not CODE.is_cached():
             _log.warning("compiling the urgency model: half a minute, once")
         self._model = model
+        self._names = model.names  # not at the first request: to sort them takes a while
         self._bias = model.bias.astype(np.float64)
         self._codes, self._tables = build(model)
         self._desk = blank_desk()
@@ -88,8 +89,8 @@ class Kernel:
             weights,
             heavy,
         )
-        names, heaviest = self._model.names, heavy[:num].tolist()
-        return Weighed(score, names, features.tolist(), weights.tolist(), heaviest)
+        heaviest = heavy[:num].tolist()
+        return Weighed(score, self._names, features.tolist(), weights.tolist(), heaviest)
 
     def _weighed_up(self, words: Words) -> Score:
         """What lies on the desk, with what is left to be read by Python: vital signs, and words
