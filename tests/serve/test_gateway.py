@@ -2,11 +2,13 @@
 
 import asyncio
 import json
+from itertools import count
 from typing import Any
 
 import openai
 import pytest
 
+from semsched.serve import gateway
 from tests.serve.live import Live, ask, live
 
 ONE_SEAT: dict[str, Any] = {"engine": {"speed": 100.0, "max_num_seqs": 1, "preemption": "off"}}
@@ -33,6 +35,30 @@ def test_openais_client_chats_and_streams() -> None:
         said = [chunk.choices[0].delta.content or "" async for chunk in stream]
         assert sum(map(bool, said)) == 5
         assert there.counts()["finished"] == 2
+
+    live(scene)
+
+
+@pytest.mark.parametrize(
+    ("stage", "status", "outcome"), [(2, 503, "failed"), (3, 503, "failed"), (4, 200, "finished")]
+)
+def test_what_is_cancelled_between_two_stages_ends_once(
+    stage: int, status: int, outcome: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stages = count(1)
+
+    async def next_stage() -> None:
+        if next(stages) == stage:
+            raise asyncio.CancelledError
+
+    monkeypatch.setattr(gateway, "next_stage", next_stage)
+
+    async def scene(there: Live) -> None:
+        async with there.http.post("/v1/chat/completions", json=ask()) as answer:
+            assert answer.status == status
+            assert await answer.json()
+        await there.until(lambda: not there.num_there)
+        assert there.counts()[outcome] == 1
 
     live(scene)
 

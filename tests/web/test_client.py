@@ -54,6 +54,16 @@ def test_a_body_is_not_waited_for_for_ever() -> None:
     assert (caught.value.status, caught.value.code) == (408, "body_timeout")
 
 
+def test_a_body_that_is_there_is_bounded_like_any_other() -> None:
+    async def read(body: bytes) -> bytes:
+        wire = Wire(part(body, False))
+        return await Client({"state": {"is_whole": True}}, wire.receive, wire.send).body(BOUNDS)
+
+    assert asyncio.run(read(b"abc")) == b"abc"
+    with pytest.raises(ApiError, match="more than 3 bytes"):
+        asyncio.run(read(b"abcd"))
+
+
 def test_who_leaves_within_a_body_is_gone() -> None:
     with pytest.raises(GoneError):
         asyncio.run(read_all(Wire(part(b"ab", True)).receive, BOUNDS))

@@ -11,6 +11,9 @@ from typing import Any, NamedTuple
 MAX_TAIL = 64 * 1024
 """Most bytes kept of the end of an answer, at least half of them; its usage is in there."""
 
+MOST_UNREAD = 4096
+"""Bytes that are laid aside before they are looked at: a stream comes in many small parts."""
+
 EDGE = 2048
 """Bytes at either end of a stream in which events without content are looked for."""
 
@@ -54,6 +57,7 @@ class TokenCount:
     the only ones that hold none."""
 
     def __init__(self) -> None:
+        self._unread = bytearray()
         self._num_events = 0
         self._overlap = b"\n"  # so that the first line begins a line, too
         self._saw_completed = False
@@ -65,6 +69,16 @@ class TokenCount:
 
     def feed(self, data: bytes) -> None:
         """The next part."""
+        self._unread += data
+        if len(self._unread) >= MOST_UNREAD:
+            self._read()
+
+    def _read(self) -> None:
+        """Look at what was laid aside."""
+        if not self._unread:
+            return
+        data = bytes(self._unread)
+        self._unread.clear()
         seam = self._overlap + data
         self._num_events += seam.count(_EVENT) - self._overlap.count(_EVENT)
         if _COMPLETED in seam:
@@ -78,6 +92,7 @@ class TokenCount:
     @property
     def so_far(self) -> int:
         """Events of a stream so far; nothing is looked into."""
+        self._read()
         return self._num_events
 
     @property
@@ -103,6 +118,7 @@ class TokenCount:
     @property
     def saw_failure(self) -> bool:
         """Whether the engine says itself that it did not complete a stream."""
+        self._read()
         last = self._last()
         return _ERROR.search(last) is not None or (
             not self.saw_done and _BROKEN.search(last) is not None
@@ -123,6 +139,7 @@ class TokenCount:
             del self._tail[: -MAX_TAIL // 2]
 
     def _found(self) -> _Findings:
+        self._read()
         if self._findings is None:
             usage = self._usage()
             told = _count(usage, "completion_tokens", "output_tokens")
