@@ -49,9 +49,9 @@ def serve(given: Given) -> None:
         server = server_of(app_of(gateway), limits, config.server.grace_time, on_stop=gateway.stop)
         greet(listener, config)
         gc.freeze()  # what is loaded stays: to look through it again would halt everybody
-        # Requests under way make Python look every few of them, in vain: 6 % of all time, and
-        # halts of 8 ms. So it costs a tenth of that, and halts are no longer.
-        gc.set_threshold(5_000, 5, 50)
+        # Requests under way make Python look every few of them, in vain: 6 % of all time. So it
+        # costs a tenth of that, and the halts are no longer than they were (8 ms).
+        gc.set_threshold(3_000, 4, 50)
         server.run(sockets=[listener])
 
 
