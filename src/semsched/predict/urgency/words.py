@@ -133,7 +133,7 @@ def stem(word: str) -> str:
     Crude on purpose: "breathing", "breathes" and "breathe" must meet, nothing needs to be
     pronounceable.
     """
-    if word[0].isdecimal() and word.isascii():
+    if word[0].isdecimal() and word.isascii():  # a number ends in nothing; most are met once
         return word[:_LONGEST_STEM]
     if not word.isascii():
         word = unicodedata.normalize("NFKC", word[:_LONGEST_STEM])

@@ -91,7 +91,7 @@ class TokenCount:
 
     @property
     def so_far(self) -> int:
-        """Events of a stream so far; nothing is looked into."""
+        """Events of a stream so far; what they hold is not looked into."""
         self._read()
         return self._num_events
 

@@ -101,7 +101,7 @@ class Kernel:
             words = words.only(desk.kept[: count.words].tolist())
         vitals = read_vitals(words.stems) if count.telling else NOTHING
         signs = self._signs(vitals, count.most_urgent)
-        unknown = _names(words, desk.unknown[: count.unknown].tolist()) if count.unknown else []
+        unknown = _unknown(words, desk.unknown[: count.unknown].tolist()) if count.unknown else []
         share, parts = share_of(count.grams + len(unknown)), _ints(parts_of(unknown))
         part = share * sqrt(len(unknown) / max(len(parts), 1))
         chances, by_class = self._bias.copy(), np.zeros(NUM_CLASSES)
@@ -132,8 +132,8 @@ def _ints(numbers: list[int]) -> Ints:
     return np.array(numbers, np.int32) if numbers else _NONE
 
 
-def _names(words: Words, unknown: list[list[int]]) -> list[str]:
+def _unknown(words: Words, places: list[list[int]]) -> list[str]:
     """What the grams of words are called that are not known, each once."""
     stems = words.stems
-    named = (COLUMN_MARKS[mark] + (gram(stems[at]) or stems[at]) for at, mark in unknown)
+    named = (COLUMN_MARKS[mark] + (gram(stems[at]) or stems[at]) for at, mark in places)
     return list(dict.fromkeys(named))

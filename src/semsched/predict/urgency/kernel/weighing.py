@@ -10,9 +10,9 @@ from semsched.predict.urgency.kernel.compile import compiled
 from semsched.predict.urgency.kernel.desk import Desk
 from semsched.predict.urgency.kernel.tables import Ints
 from semsched.predict.urgency.model import OUTPUTS
+from semsched.predict.urgency.verdict import Floats
 
 Weights = NDArray[np.float32]
-Floats = NDArray[np.float64]
 
 
 @compiled
