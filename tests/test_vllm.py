@@ -11,6 +11,8 @@ import pytest
 from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
+from semsched.predict.urgency.judge import Judge, JudgeSettings
+from semsched.request import NUM_CLASSES
 from semsched.serve.backend.reading import Reading, parse_metrics
 from semsched.serve.config import GatewayConfig
 from tests.engine.live import Live as Engine
@@ -179,6 +181,19 @@ def test_who_leaves_frees_a_seat(there: str) -> None:
         assert live.counts()["cancelled"] == 1
 
     in_front_of(there, scene)
+
+
+def test_as_a_judge_it_can_only_say_a_digit(there: str) -> None:
+    """It holds itself to the schema, so that even random weights answer in form."""
+
+    async def play() -> int | None:
+        settings = JudgeSettings.model_validate(
+            {"url": f"{there}/v1", "model": MODEL, "timeout": 30}
+        )
+        async with Judge(settings) as judge:
+            return await judge.ask("My father has chest pain")
+
+    assert asyncio.run(play()) in range(NUM_CLASSES)
 
 
 # --- beside the engine that stands in for it -----------------------------------------------------

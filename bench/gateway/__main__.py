@@ -6,6 +6,7 @@ python -m bench.gateway --full              # as long as the issue asks for, ove
 """
 
 import argparse
+import platform
 import sys
 import tempfile
 from pathlib import Path
@@ -44,12 +45,24 @@ BENCHES: dict[str, Bench] = {
 async def run(name: str, lab: Lab) -> list[Figure]:
     """Print the figures of one bench."""
     print(name, file=sys.stderr, flush=True)
+    note(python())
     began_at, figures = perf_counter(), []
     async for figure in BENCHES[name](lab):
         print(figure.line(), flush=True)
         figures.append(figure)
     note(f"{name} took {perf_counter() - began_at:.0f} s")
     return figures
+
+
+def python() -> str:
+    """Which Python it is and how fast just now: builds of one version differ by a fifth, and one
+    machine from hour to hour by more."""
+    began_at, total = perf_counter(), 0
+    for i in range(10**6):
+        total += i * i
+    spent = perf_counter() - began_at
+    build = f"Python {platform.python_version()} in {sys.base_prefix}"
+    return f"{build}: {1e3 * spent:.0f} ns for a turn of a loop"
 
 
 async def main(names: list[str], full: bool, folder: Path) -> int:
