@@ -227,7 +227,7 @@ def test_when_one_of_two_dies_nobody_is_failed_who_had_not_begun() -> None:
     play(scene, Faulty(hangs), Faulty(slow), seats=2, first_byte_time=5)
 
 
-def test_what_is_dead_is_ejected_and_returns() -> None:
+def test_what_is_dead_is_ejected_and_returns(caplog: pytest.LogCaptureFixture) -> None:
     async def scene(fleet: Fleet) -> None:
         fleet.engines[0].is_healthy = False
         fleet.engines[0].how = breaks_after()
@@ -241,12 +241,19 @@ def test_what_is_dead_is_ejected_and_returns() -> None:
         await fleet.live.until(lambda: fleet.is_up(0), within=8)
         assert (await fleet.post())[1]["x-semsched-backend"] == "b0"
 
-    with looking_often():
+    with looking_often(), caplog.at_level("INFO", "semsched.serve.fleet"):
         play(scene, Faulty(), Faulty())
+    assert [said for said in caplog.messages if "b0" in said] == [
+        "backend b0 is up",
+        "backend b0 is down: /health: status 503",
+        "backend b0 is up",
+    ]
 
 
 @pytest.mark.parametrize("fault", [fails("500 Broken"), breaks_after()], ids=["500", "reset"])
-def test_an_engine_that_claims_to_be_well_and_fails_all_gets_little(fault: Fault) -> None:
+def test_an_engine_that_claims_to_be_well_and_fails_all_gets_little(
+    fault: Fault, caplog: pytest.LogCaptureFixture
+) -> None:
     """It answers /health, and it is always the one with the least to do."""
 
     async def scene(fleet: Fleet) -> None:
@@ -256,6 +263,7 @@ def test_an_engine_that_claims_to_be_well_and_fails_all_gets_little(fault: Fault
         assert len(fleet.engines[0].heard) <= 30
 
     play(scene, Faulty(fault), Faulty())
+    assert "backend b0 rests for 5 s: it failed 5 requests in a row" in caplog.messages
 
 
 def test_without_any_engine_it_is_said_at_once() -> None:

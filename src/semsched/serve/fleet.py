@@ -5,6 +5,7 @@ and only moves the limits.
 """
 
 import asyncio
+import logging
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Self
@@ -35,6 +36,8 @@ FAILURES_TO_REST = 5
 REST_TIME = 5.0
 """Seconds without work after that."""
 
+_log = logging.getLogger(__name__)
+
 
 class Backend:
     """One engine: how to ask it, whether it is up, and how many seats it has."""
@@ -63,7 +66,9 @@ class Backend:
             Timeouts(settings.connect_time, settings.first_byte_time, settings.read_time),
             key.get_secret_value() if key else None,
         )
-        self._probe = Probe(kind, self._upstream, self._on_health, self._on_reading)
+        self._probe = Probe(
+            kind, self._upstream, self._on_health, self._on_reading, path=settings.health_path
+        )
 
     async def ask(self, path: str, content: bytes, headers: Iterable[Header]) -> Answer:
         """Its answer; raises UpstreamError."""
@@ -116,6 +121,10 @@ class Backend:
 
     def _rest(self) -> None:
         if self._resting is None and self.is_up:
+            _log.warning(
+                "backend %s rests for %d s: it failed %d requests in a row",
+                *(self.name, REST_TIME, self._num_failed),
+            )
             self._desk.close_backend(self.name)
             self._resting = asyncio.get_running_loop().call_later(REST_TIME, self._return)
 
@@ -130,6 +139,10 @@ class Backend:
         return len(ledger[self.name].loads) if self.name in ledger else 0
 
     def _on_health(self, is_up: bool, why: str) -> None:
+        if is_up:
+            _log.info("backend %s is up", self.name)
+        else:
+            _log.warning("backend %s is down: %s", self.name, why)
         self.why = why
         if is_up == self.is_up:
             return

@@ -95,6 +95,7 @@ def watch(
     kind: Kind = "vllm",
     pace: Pace = QUICK,
     chance: Callable[[], float] = lambda: 0.5,
+    path: str | None = None,
 ) -> list[int]:
     """Play the scene; says how many checks there had been when health changed."""
     changed_at: list[int] = []
@@ -107,7 +108,12 @@ def watch(
             said.append((is_up, why))
             changed_at.append(engine.num_checks)
 
-        probe = Probe(kind, there.upstream, on_health, readings.append, pace=pace, chance=chance)
+        probe = Probe(
+            *(kind, there.upstream, on_health, readings.append),
+            path=path,
+            pace=pace,
+            chance=chance,
+        )
         task = asyncio.create_task(probe.run())
         try:
             await scene(Watched(probe, there, said, readings))
@@ -252,6 +258,18 @@ def test_one_that_has_neither_is_down() -> None:
         assert await there.says(False) == "/v1/models: status 404"
 
     watch(Engine([404]), scene, kind="openai")
+
+
+@pytest.mark.parametrize("kind", ["openai", "vllm"])
+def test_one_that_was_told_where_to_look_looks_nowhere_else(kind: Kind) -> None:
+    engine = Engine([404])
+
+    async def scene(there: Watched) -> None:
+        assert await there.says(False) == "/health/readiness: status 404"
+        await until(lambda: len(engine.asked) > 4)
+        assert set(engine.asked) <= {"/health/readiness", "/metrics"}
+
+    watch(engine, scene, kind=kind, path="/health/readiness")
 
 
 # --- metrics -------------------------------------------------------------------------------------

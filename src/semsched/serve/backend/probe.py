@@ -35,7 +35,8 @@ class Probe:
 
     `on_health(is_up, why)` is called after the first check and whenever that changes: three
     failures in a row make it down, two good checks bring it back. `on_reading` gets every reading;
-    a hosted API (openai) gives none. `chance`, from 0 to 1, spreads the checks.
+    a hosted API (openai) gives none. `path` is the page that tells its health: /health unless told,
+    or /v1/models of a hosted API that has no such page. `chance`, from 0 to 1, spreads the checks.
     """
 
     def __init__(
@@ -45,6 +46,7 @@ class Probe:
         on_health: OnHealth,
         on_reading: OnReading,
         *,
+        path: str | None = None,
         pace: Pace | None = None,
         chance: Callable[[], float] = random.random,
     ) -> None:
@@ -54,7 +56,8 @@ class Probe:
         self._pace = pace or Pace()
         self._chance = chance
         self._health = _Health(on_health)
-        self._path = "/health"
+        self._path = path or "/health"
+        self._may_look_elsewhere = kind == "openai" and path is None
         self._alarm = asyncio.Event()
 
     async def run(self) -> None:
@@ -97,8 +100,8 @@ class Probe:
             status, _ = await self._upstream.get(self._path, self._pace.answer, MAX_PAGE_BYTES)
         except UpstreamError as error:
             return False, f"{self._path}: {error}"
-        if status == 404 and self._kind == "openai" and self._path == "/health":
-            self._path = "/v1/models"
+        if status == 404 and self._may_look_elsewhere:
+            self._path, self._may_look_elsewhere = "/v1/models", False
             return await self.check()
         # 429: it is there, and busy with others
         return status < 300 or status == 429, f"{self._path}: status {status}"

@@ -9,7 +9,7 @@ from pydantic import AfterValidator, Field, FiniteFloat, SecretStr, model_valida
 from semsched.core.scheduling import Scheduling
 from semsched.errors import InputError
 from semsched.serve.config.file import fault
-from semsched.serve.config.values import Name, Profile, Seconds, Table, Url, Variable
+from semsched.serve.config.values import Name, Profile, Seconds, Table, Url, UrlPath, Variable
 from semsched.study.settings import DEFAULT_PROFILE
 
 
@@ -51,6 +51,10 @@ class Backend(Table):
     ] = False
     api_key_env: Annotated[
         Variable | None, Field(description="Environment variable that holds the key to its API.")
+    ] = None
+    health_path: Annotated[
+        UrlPath | None,
+        Field(description="Page that answers 200 while it is well; found out unless told."),
     ] = None
     connect_time: Annotated[Seconds, Field(description="Seconds to connect.")] = 5.0
     first_byte_time: Annotated[
