@@ -26,6 +26,7 @@ test: setup
 
 check-vllm: setup $(VLLM)/ready
 	VLLM=$(VLLM)/bin/python $(PY) -m pytest tests/test_vllm.py
+	VLLM=$(VLLM)/bin/python $(PY) -m bench.gateway.burst
 
 $(VLLM)/ready:
 	$(PYTHON) -m venv $(VLLM)
