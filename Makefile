@@ -25,7 +25,7 @@ test: setup
 	$(PY) -m pytest --numprocesses 2
 
 check-vllm: setup $(VLLM)/ready
-	VLLM=$(VLLM)/bin/python $(PY) -m pytest tests/test_vllm.py
+	VLLM=$(VLLM)/bin/python $(PY) -m pytest tests/serve/test_vllm.py tests/engine/test_vllm.py
 	VLLM=$(VLLM)/bin/python $(PY) -m bench.gateway.burst
 
 $(VLLM)/ready:

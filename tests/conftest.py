@@ -11,6 +11,7 @@ import uvicorn.server
 from semsched.predict.length import LengthPredictor
 from semsched.predict.urgency import UrgencyClassifier
 from semsched.predict.urgency.kernel.compile import CODE
+from tests.vllm import VLLM, vllm
 
 
 class _Hurried(ModuleType):
@@ -37,3 +38,12 @@ def _predictors_are_compiled() -> None:
     if not CODE.is_cached():
         UrgencyClassifier().compiled()
         LengthPredictor().compile()
+
+
+@pytest.fixture(scope="session")
+def vllm_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a real vLLM."""
+    if VLLM is None:
+        pytest.skip("vLLM is not installed: make check-vllm")
+    with vllm(tmp_path_factory.mktemp("vllm")) as url:
+        yield url

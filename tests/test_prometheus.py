@@ -3,7 +3,6 @@
 import asyncio
 import re
 import shutil
-import socket
 from asyncio.subprocess import DEVNULL, create_subprocess_exec
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
@@ -16,6 +15,7 @@ import pytest
 
 from tests.serve.faulty import CHAT
 from tests.serve.live import Live, ask, live
+from tests.serve.process import free_port
 from tests.test_deploy import DEPLOY, expressions
 
 PROMETHEUS = shutil.which("prometheus")
@@ -38,8 +38,7 @@ def settings(gateway: str) -> str:
 async def prometheus(folder: Path, gateway: str) -> AsyncIterator[aiohttp.ClientSession]:
     """One that watches a gateway, ready."""
     (folder / "prometheus.yml").write_text(settings(gateway))
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     process = await create_subprocess_exec(
         *(str(PROMETHEUS), f"--config.file={folder / 'prometheus.yml'}"),
         *(f"--storage.tsdb.path={folder / 'data'}", f"--web.listen-address=127.0.0.1:{port}"),

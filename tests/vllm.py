@@ -6,7 +6,7 @@ Python.
 
 import json
 import os
-import socket
+import re
 import subprocess
 import time
 import urllib.request
@@ -15,12 +15,23 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import aiohttp
+
+from tests.serve.process import free_port
+
 VLLM = os.environ.get("VLLM")
 MODEL = "tiny"
 SEATS = 2
 """Requests that it runs at once."""
 CONTEXT = 4096
 """Tokens of a prompt and its answer."""
+
+CHAT = "/v1/chat/completions"
+COMPLETIONS = "/v1/completions"
+RESPONSES = "/v1/responses"
+
+SAME = {"model": MODEL, "seed": 7, "ignore_eos": True}
+"""The same answer each time."""
 
 PATIENCE = 180.0
 """Seconds; its imports alone take half a minute where the disk is slow."""
@@ -110,8 +121,7 @@ def vllm(folder: Path) -> Iterator[str]:
     """Its address, once it is up; what it says is in the file `vllm.log` of the folder."""
     assert VLLM is not None
     write_model(folder)
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     options = {
         "model": folder,
         "served-model-name": MODEL,
@@ -152,3 +162,33 @@ def _wait_for(process: subprocess.Popen[bytes], url: str, log: Path) -> None:
         except OSError:
             time.sleep(0.5)
     raise AssertionError(log.read_text("utf-8", "replace")[-4000:])
+
+
+# --- what it is asked, and said ------------------------------------------------------------------
+
+
+def ask(text: str, tokens: int, **more: Any) -> dict[str, Any]:
+    """A chat completion of so many tokens, always the same."""
+    messages = [{"role": "user", "content": text}]
+    return {"messages": messages, "max_tokens": tokens, **SAME, **more}
+
+
+async def said(http: aiohttp.ClientSession, path: str, body: Any) -> tuple[int, str]:
+    """Status and text of an answer, but for what is new each time."""
+    async with http.post(path, json=body) as answer:
+        text = await answer.text()
+    text = re.sub(r'"(id|item_id)":"[^"]*"', r'"\1":"-"', text)
+    return answer.status, re.sub(
+        r'"(created|created_at|completed_at)":\d+(\.\d+)?', r'"\1":0', text
+    )
+
+
+ANSWERED = [
+    (CHAT, ask("hello", 5)),
+    (CHAT, ask("hello", 5, stream=True)),
+    (CHAT, ask("hello", 5, stream=True, stream_options={"include_usage": True})),
+    (COMPLETIONS, {**SAME, "prompt": "Once", "max_tokens": 5}),
+    (COMPLETIONS, {**SAME, "prompt": [5, 6, 7], "max_tokens": 5, "stream": True}),
+    (RESPONSES, {**SAME, "input": "hello", "max_output_tokens": 5}),
+]
+"""Paths and bodies."""

@@ -55,7 +55,7 @@ async def run(name: str, lab: Lab) -> list[Figure]:
 
 
 def python() -> str:
-    """Which Python it is and how fast just now: builds of one version differ by a fifth, and one
+    """Which Python it is and how fast just now: builds of one version differ by a quarter, and one
     machine from hour to hour by more."""
     began_at, total = perf_counter(), 0
     for i in range(10**6):

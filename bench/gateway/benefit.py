@@ -27,7 +27,7 @@ from semsched.workload.trace import read_trace
 from semsched.workload.workload import Ints
 
 from .figures import Figure, Lab, note, quantile
-from .load import Told, play, ttfts
+from .load import Told, play, ttfts, whole
 from .processes import gateway
 from .traffic import PROFILE, SEATS, Traffic, drawn
 
@@ -133,9 +133,7 @@ async def _run(lab: Lab, traffic: Traffic, seed: int, setting: Setting) -> Seen:
         took = max(each.ask.at + (each.ended_at or 0.0) for each in told)
         busy = (front.cpu_s() - before) / took
         note(f"{_said(setting)}: all ended after {took:.0f} s, {busy:.2f} cores")
-    bad = [each for each in told if not each.is_whole]
-    if bad:
-        raise RuntimeError(f"{len(bad)} not answered in full: {bad[0].status} {bad[0].error}")
+    whole(told)
     trace = journal.with_suffix(".trace.jsonl")
     await _replay(journal, trace)
     tokens = prompt_tokens(traffic.text)

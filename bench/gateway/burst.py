@@ -18,10 +18,10 @@ from statistics import mean
 from typing import Any
 
 import aiohttp
-from tests.vllm import SEATS, vllm
+from tests.vllm import SEATS, VLLM, vllm
 
 from .figures import Figure, Lab
-from .load import Ask, Told, chat, play, ttfts
+from .load import Ask, Told, chat, play, ttfts, whole
 from .processes import gateway
 
 NUM_NEWSLETTERS = 40
@@ -48,24 +48,24 @@ def asks(url: str, model: str) -> list[Ask]:
 
 
 async def model_of(url: str) -> str:
-    """The first that it serves."""
-    async with aiohttp.ClientSession() as http, http.get(f"{url}/v1/models") as answer:
-        name: str = (await answer.json())["data"][0]["id"]
-        return name
+    """The first that it serves; raises SystemExit if it does not say."""
+    try:
+        async with aiohttp.ClientSession() as http, http.get(f"{url}/v1/models") as answer:
+            name: str = (await answer.json())["data"][0]["id"]
+    except (aiohttp.ClientError, LookupError, TypeError, ValueError) as error:
+        print(f"{url}/v1/models names no model ({error}): is an engine there?", file=sys.stderr)
+        raise SystemExit(2) from None
+    return name
 
 
-async def measured(lab: Lab, url: str, setting: dict[str, Any] | None) -> list[Told]:
+async def measured(lab: Lab, url: str, model: str, setting: dict[str, Any] | None) -> list[Told]:
     """What became of them; without a setting they go straight to the engine."""
-    model = await model_of(url)
     if setting is None:
         told = await play(asks(url, model))
     else:
         async with gateway(lab, {"backends": [{"url": url, **setting}]}) as front:
             told = await play(asks(front.url, model))
-    bad = [each for each in told if not each.is_whole]
-    if bad:
-        raise RuntimeError(f"{len(bad)} not answered in full: {bad[0].status} {bad[0].error}")
-    return told
+    return whole(told)
 
 
 def figures(name: str, told: Sequence[Told]) -> list[Figure]:
@@ -86,8 +86,9 @@ async def main(url: str, kind: str, seats: int, lab: Lab) -> None:
         "gateway_reserve": {"kind": kind, "seats": seats, "reserve": 1},
         "gateway_found_out": {"kind": kind},
     }
+    model = await model_of(url)
     for name, setting in settings.items():
-        for figure in figures(name, await measured(lab, url, setting)):
+        for figure in figures(name, await measured(lab, url, model, setting)):
             print(figure.line(), flush=True)
 
 
@@ -101,6 +102,8 @@ if __name__ == "__main__":
     parser.add_argument("--kind", default="vllm", choices=["openai", "vllm", "sglang"])
     parser.add_argument("--seats", type=int, default=SEATS, help="requests that it runs at once")
     given = parser.parse_args()
+    if not given.url and not VLLM:
+        parser.error("name the URL of an engine, or the Python of a vLLM: VLLM=.../bin/python")
     with tempfile.TemporaryDirectory() as folder:
         engine = nullcontext(given.url) if given.url else vllm(Path(folder))
         with engine as there:

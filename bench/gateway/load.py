@@ -130,6 +130,14 @@ def _error_in(body: bytes) -> str:
     return rest.strip().partition(b"}")[0].strip(b'"').decode("latin-1")
 
 
+def whole(told: list[Told]) -> list[Told]:
+    """The same; raises RuntimeError if one was not answered in full."""
+    bad = [each for each in told if not each.is_whole]
+    if bad:
+        raise RuntimeError(f"{len(bad)} not answered in full: {bad[0].status} {bad[0].error}")
+    return told
+
+
 def ttfts(told: Sequence[Told], group: str | None = None) -> list[float]:
     """Times to first token (s) of those that were answered in full; of one group or of all."""
     return [

@@ -30,7 +30,7 @@ STREAM_GAP = 0.006
 LITELLM = (
     Path.home() / ".cache" / "semsched-bench" / f"litellm-{crc32(sys.base_prefix.encode()):08x}"
 )
-"""Its environment, of the same Python as ours: builds of one version differ by half."""
+"""Its environment, of the same Python as ours: builds of one version differ by a quarter."""
 
 LITELLM_CONFIG = """
 model_list:

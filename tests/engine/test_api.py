@@ -98,6 +98,15 @@ def test_max_completion_tokens_wins() -> None:
     live(scene)
 
 
+def test_numbers_may_be_written_as_text_and_texts_stay_texts() -> None:
+    async def scene(live: Live) -> None:
+        odd = {"max_tokens": "3", "priority": "7", "prompt": "null", "ignore_eos": True}
+        async with live.http.post("/v1/completions", json=odd) as response:
+            assert (await response.json())["usage"]["completion_tokens"] == 3
+
+    live(scene)
+
+
 def test_a_limit_that_is_meant_for_another_endpoint_is_none() -> None:
     async def scene(live: Live) -> None:
         body = ASK | {"max_tokens": 3, "max_output_tokens": 1}

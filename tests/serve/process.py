@@ -5,6 +5,7 @@ import json
 import os
 import re
 import signal
+import socket
 import sys
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator, Callable
@@ -18,6 +19,13 @@ import msgspec
 from semsched.serve.replay import Replayed, replay
 from tests.serve.faulty import CHAT
 from tests.serve.live import ask
+
+
+def free_port() -> int:
+    """A port that nobody listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port: int = free.getsockname()[1]
+        return port
 
 
 def toml(config: dict[str, Any]) -> str:

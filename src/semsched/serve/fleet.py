@@ -83,6 +83,7 @@ class Backend:
         if old.settings.url == self.settings.url:
             self.seats = self.settings.seats or old.seats
             self.kv_tokens = self.settings.kv_tokens or old.kv_tokens
+            self._running.extend(old._running)
 
     async def look(self) -> tuple[bool, str]:
         """Whether it is well, and why."""
@@ -139,17 +140,15 @@ class Backend:
         return len(ledger[self.name].loads) if self.name in ledger else 0
 
     def _on_health(self, is_up: bool, why: str) -> None:
+        self.why = why
         if is_up:
             _log.info("backend %s is up", self.name)
-        else:
-            _log.warning("backend %s is down: %s", self.name, why)
-        self.why = why
-        if is_up == self.is_up:
-            return
-        self.is_up = is_up
-        if is_up:
+            self.is_up = True
             self._open()
-        else:
+            return
+        _log.warning("backend %s is down: %s", self.name, why)
+        if self.is_up:
+            self.is_up = False
             self._desk.close_backend(self.name)
 
     def _on_reading(self, reading: Reading) -> None:

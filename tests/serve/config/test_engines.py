@@ -27,6 +27,8 @@ from tests.serve.config.loading import BACKEND, faults, loaded
         ),
         ("name = 'a b'", "3: backends[0].name: must be 1 to 100 letters, digits and signs"),
         ("api_key_env = 'sk-1'", "3: backends[0].api_key_env: must be the name of an environment"),
+        ('health_path = "health"', "3: backends[0].health_path: must begin with /"),
+        ('health_path = "/#1"', "3: backends[0].health_path: must begin with /"),
         ("connect_time = 0", "3: backends[0].connect_time: should be greater than 0"),
         ("[engine]", "3: engine: has no effect with [[backends]]: remove one of the two"),
     ],

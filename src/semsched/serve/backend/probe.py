@@ -56,8 +56,9 @@ class Probe:
         self._pace = pace or Pace()
         self._chance = chance
         self._health = _Health(on_health)
-        self._path = path or "/health"
-        self._may_look_elsewhere = kind == "openai" and path is None
+        self._paths = [path or "/health"]
+        if kind == "openai" and path is None:
+            self._paths.append("/v1/models")
         self._alarm = asyncio.Event()
 
     async def run(self) -> None:
@@ -96,15 +97,16 @@ class Probe:
 
     async def check(self) -> tuple[bool, str]:
         """Whether it is well, and why; nobody is told."""
+        path = self._paths[0]
         try:
-            status, _ = await self._upstream.get(self._path, self._pace.answer, MAX_PAGE_BYTES)
+            status, _ = await self._upstream.get(path, self._pace.answer, MAX_PAGE_BYTES)
         except UpstreamError as error:
-            return False, f"{self._path}: {error}"
-        if status == 404 and self._may_look_elsewhere:
-            self._path, self._may_look_elsewhere = "/v1/models", False
+            return False, f"{path}: {error}"
+        if status == 404 and len(self._paths) > 1:
+            del self._paths[0]
             return await self.check()
         # 429: it is there, and busy with others
-        return status < 300 or status == 429, f"{self._path}: status {status}"
+        return status < 300 or status == 429, f"{path}: status {status}"
 
     # --- metrics -------------------------------------------------------------------------
 

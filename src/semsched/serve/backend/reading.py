@@ -12,7 +12,7 @@ from typing import NamedTuple
 FIRST_SEATS = 8
 MAX_SEATS = 1024
 RECENT = 8
-"""Readings."""
+"""Readings that still count."""
 FULL = 0.9
 """Share of KV in use from which more seats would only lead to evictions."""
 

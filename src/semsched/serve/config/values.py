@@ -81,7 +81,7 @@ Url = Annotated[str, Field(max_length=2000), AfterValidator(_http_url)]
 Hash = Annotated[str, _like("[0-9a-fA-F]{64}", _HASH), AfterValidator(str.lower)]
 FilePath = Annotated[Path, Field(strict=False)]
 Variable = Annotated[str, _like("[A-Za-z_][A-Za-z0-9_]{0,99}", _VARIABLE)]
-UrlPath = Annotated[str, _like("/[!-~]{0,199}", "must begin with / and hold no blanks")]
+UrlPath = Annotated[str, _like('/[!-"$-~]{0,199}', "must begin with /, without blanks or #")]
 Name = Annotated[str, _like("[!-~]{1,100}", "must be 1 to 100 letters, digits and signs of ASCII")]
 """What can stand in a header and in a metric."""
 SecondsPerClass = Annotated[
